@@ -1,0 +1,2 @@
+//! The `litestream-rs` program.
+fn main() {}

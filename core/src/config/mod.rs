@@ -1,0 +1,1 @@
+//! One schema, layered: defaults, file, environment, flags.

@@ -1,0 +1,1 @@
+//! All databases of this process, one record each, and the scheduler of their work.

@@ -1,0 +1,1 @@
+//! The metrics of the process, under the reference's names; one registry, written to from everywhere.

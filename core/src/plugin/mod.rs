@@ -1,0 +1,1 @@
+//! Storage plugins: found by file name, checked, loaded, wrapped in the layers every store gets.

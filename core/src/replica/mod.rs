@@ -1,0 +1,1 @@
+//! One destination of one database: layout, listing, upload.

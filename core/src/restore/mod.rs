@@ -1,0 +1,1 @@
+//! From LTX files back to a database: plan, merge, apply.

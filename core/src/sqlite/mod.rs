@@ -1,0 +1,1 @@
+//! SQLite's own file formats: database header, WAL header and frames, checksums, lock page. Pure.
