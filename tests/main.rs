@@ -1,1 +1,9 @@
-//! End-to-end tests: the real program, real plugin libraries.
+//! End-to-end tests: the real program, real plugin libraries, real SQLite applications in processes of their own.
+//!
+//! The subject is our binary; `LITESTREAM_SUBJECT=reference` runs the same tests against Litestream 0.5.17, which
+//! proves the tests themselves. What the reference is known to do otherwise is then skipped, with a line that says so.
+#![allow(clippy::unwrap_used, reason = "a test that cannot set its scene stops at the line that failed")]
+
+mod harness;
+
+mod replicate;
