@@ -1,7 +1,25 @@
 //! The LTX transaction file: names, header, pages, index, trailer, merge.
 //!
 //! Pure: works on byte streams given to it, opens no file and makes no request.
+//!
+//! ```text
+//! header (100) | page frames ... | end marker (6) | page index | index size (8) | trailer (16)
+//! ```
 
+mod checksum;
+mod error;
+mod file_name;
+mod header;
 mod ids;
+mod info;
+mod page_size;
+mod trailer;
 
+pub use checksum::{CHECKSUM_FLAG, DatabaseChecksum, FileChecksum, page_checksum};
+pub use error::{HeaderError, LtxError};
+pub use file_name::{FileName, ParseFileNameError, is_contiguous};
+pub use header::{HEADER_LEN, Header};
 pub use ids::{Level, ParseTxidError, Pos, Txid};
+pub use info::LtxInfo;
+pub use page_size::{PageSize, Pgno};
+pub use trailer::{TRAILER_LEN, Trailer};
