@@ -1,0 +1,150 @@
+//! The local state of one database: where its files lie, and making, listing and removing them.
+//!
+//! ```text
+//! META/ltx/0/<min>-<max>.ltx     L0 files, the reference's layout, so that either program can take over
+//! META/litestream-rs.position    ours: the saved position (position.rs)
+//! META/litestream-rs.pages       ours: remembered page checksums (page_checksums.rs)
+//! ```
+//!
+//! The reference ignores the two files of ours; without them the engine is only more careful.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::clock::UnixMillis;
+use crate::ltx::Txid;
+
+/// The `-litestream` directory of one database.
+#[derive(Clone, Debug)]
+pub struct MetaDir {
+    root: PathBuf,
+}
+
+/// One local L0 file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalFile {
+    /// First transaction; equal to `max_txid` in every file we write.
+    pub min_txid: Txid,
+    /// Last transaction.
+    pub max_txid: Txid,
+    /// Size in bytes.
+    pub size: u64,
+    /// When it was written, by the local clock.
+    pub modified_at: UnixMillis,
+}
+
+impl MetaDir {
+    /// Names the directory; it need not exist.
+    pub fn new(root: impl Into<PathBuf>) -> MetaDir {
+        MetaDir { root: root.into() }
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the L0 files lie.
+    pub fn l0_dir(&self) -> PathBuf {
+        self.root.join("ltx").join("0")
+    }
+
+    /// The L0 file of one transaction.
+    pub fn l0_path(&self, txid: Txid) -> PathBuf {
+        self.l0_dir().join(format!("{txid}-{txid}.ltx"))
+    }
+
+    /// All L0 files, in order. A missing directory is an empty list; other names in it are ignored.
+    pub fn list_l0(&self) -> io::Result<Vec<LocalFile>> {
+        let entries = match fs::read_dir(self.l0_dir()) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut files = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let Some((min_txid, max_txid)) = entry.file_name().to_str().and_then(parse_name) else { continue };
+            match entry.metadata() {
+                Ok(metadata) => files.push(LocalFile {
+                    min_txid,
+                    max_txid,
+                    size: metadata.len(),
+                    modified_at: modified_at(&metadata),
+                }),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        files.sort_unstable_by_key(|file| (file.min_txid, file.max_txid));
+        Ok(files)
+    }
+
+    /// Removes one L0 file; one that is gone already is fine. Never call it for the newest: it is the position.
+    pub fn remove_l0(&self, txid: Txid) -> io::Result<()> {
+        ignore_missing(fs::remove_file(self.l0_path(txid)))
+    }
+
+    /// Removes the local history: what `reset` and auto-recovery do. The next sync is a full one.
+    pub fn reset(&self) -> io::Result<()> {
+        ignore_missing(fs::remove_dir_all(self.root.join("ltx")))?;
+        ignore_missing(fs::remove_file(self.position_path()))?;
+        ignore_missing(fs::remove_file(self.page_checksums_path()))
+    }
+
+    /// Removes every `*.tmp` below the directory: left over from a kill or a full disk. Returns how many.
+    pub fn remove_temporary_files(&self) -> io::Result<usize> {
+        remove_temporary_files(&self.root)
+    }
+
+    /// Where the position is saved.
+    pub(super) fn position_path(&self) -> PathBuf {
+        self.root.join("litestream-rs.position")
+    }
+
+    /// Where the page checksums are remembered.
+    pub(super) fn page_checksums_path(&self) -> PathBuf {
+        self.root.join("litestream-rs.pages")
+    }
+}
+
+fn remove_temporary_files(directory: &Path) -> io::Result<usize> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let mut removed = 0;
+    for entry in entries {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            removed += remove_temporary_files(&entry.path())?;
+        } else if kind.is_file() && entry.path().extension().is_some_and(|extension| extension == "tmp") {
+            ignore_missing(fs::remove_file(entry.path()))?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// `<16 hex>-<16 hex>.ltx`, lower case only.
+fn parse_name(name: &str) -> Option<(Txid, Txid)> {
+    let (min, max) = name.strip_suffix(".ltx")?.split_once('-')?;
+    let lower = |text: &str| !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    (lower(min) && lower(max)).then_some(())?;
+    Some((min.parse().ok()?, max.parse().ok()?))
+}
+
+fn modified_at(metadata: &fs::Metadata) -> UnixMillis {
+    let since = metadata.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    since.and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or(0)
+}
+
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
