@@ -150,7 +150,7 @@ pub enum LtxError {
         max_txid: Txid,
     },
     /// Inputs of different page sizes, where the newer ones do not hold the whole database.
-    #[error("input files have mismatched page sizes: {older} != {newer}, and the newer ones do not hold every page")]
+    #[error("input files have mismatched page sizes: {older} != {newer}, and those of {newer} do not hold every page")]
     PageSizeChanged {
         /// Page size of the older input.
         older: PageSize,

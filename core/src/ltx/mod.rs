@@ -7,19 +7,30 @@
 //! ```
 
 mod checksum;
+mod decoder;
+mod encoder;
 mod error;
 mod file_name;
+mod frame_reader;
 mod header;
 mod ids;
 mod info;
+mod merge;
+mod page;
+mod page_index;
+mod page_order;
 mod page_size;
 mod trailer;
+mod varint;
 
 pub use checksum::{CHECKSUM_FLAG, DatabaseChecksum, FileChecksum, page_checksum};
+pub use decoder::{Decoder, Verified, verify};
+pub use encoder::Encoder;
 pub use error::{HeaderError, LtxError};
 pub use file_name::{FileName, ParseFileNameError, is_contiguous};
 pub use header::{HEADER_LEN, Header};
 pub use ids::{Level, ParseTxidError, Pos, Txid};
 pub use info::LtxInfo;
+pub use merge::{Merge, compact};
 pub use page_size::{PageSize, Pgno};
 pub use trailer::{TRAILER_LEN, Trailer};
