@@ -1,0 +1,170 @@
+//! Log lines in the reference's three shapes: `text` (Go's slog), `json` and `pretty`.
+//!
+//! A layer over `tracing`: it collects the fields of an event and of the spans around it, gives them to the chosen format, and
+//! writes each line in one piece. Fields keep their names, dots included (`txid.min`); durations are logged with `?duration`.
+//! Repeating errors are held back by whoever repeats them, not here.
+
+mod fields;
+mod json;
+mod pretty;
+mod text;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+use litestream_core::clock;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+
+use fields::{Field, Fields};
+
+/// The shape of a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// logfmt, as Go's slog writes it.
+    #[default]
+    Text,
+    /// One JSON object.
+    Json,
+    /// For people who watch.
+    Pretty,
+}
+
+/// How to log.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The least severe level that is written.
+    pub level: Level,
+    /// The shape of a line.
+    pub format: Format,
+    /// Writes to stderr instead of stdout.
+    pub to_stderr: bool,
+    /// Adds the place in the source to each line.
+    pub source: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { level: Level::INFO, format: Format::Text, to_stderr: false, source: false }
+    }
+}
+
+/// Reads a level as the reference does: any case, `warning` too. Anything else is no level.
+pub fn parse_level(text: &str) -> Option<Level> {
+    match text.to_ascii_lowercase().as_str() {
+        "trace" => Some(Level::TRACE),
+        "debug" => Some(Level::DEBUG),
+        "info" => Some(Level::INFO),
+        "warn" | "warning" => Some(Level::WARN),
+        "error" => Some(Level::ERROR),
+        _ => None,
+    }
+}
+
+/// Starts logging for the rest of the process. The first call wins; later ones do nothing.
+pub fn start(settings: Settings) {
+    let colour = settings.format == Format::Pretty
+        && if settings.to_stderr { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
+    let sink: Box<dyn Write + Send> = if settings.to_stderr { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
+    let layer = LogLayer::new(settings, colour, sink);
+    let subscriber = tracing_subscriber::registry().with(layer.with_filter(LevelFilter::from_level(settings.level)));
+    // Only a second call can fail, and then the first one's choice stands.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// One line, ready to be written in any shape.
+struct Line<'a> {
+    time: Zoned,
+    level: Level,
+    /// `file:line`, when wanted.
+    source: Option<Source<'a>>,
+    message: &'a str,
+    /// Those of the spans, outermost first, then the event's own.
+    fields: &'a [Field],
+}
+
+/// Where an event was logged.
+struct Source<'a> {
+    module: &'a str,
+    /// Below `src/`.
+    file: &'a str,
+    line: u32,
+}
+
+struct LogLayer {
+    settings: Settings,
+    colour: bool,
+    zone: TimeZone,
+    sink: Mutex<Box<dyn Write + Send>>,
+}
+
+impl LogLayer {
+    fn new(settings: Settings, colour: bool, sink: Box<dyn Write + Send>) -> LogLayer {
+        LogLayer { settings, colour, zone: TimeZone::system(), sink: Mutex::new(sink) }
+    }
+
+    fn now(&self) -> Zoned {
+        let since_epoch = i128::try_from(clock::unix_time().as_nanos()).unwrap_or(i128::MAX);
+        Timestamp::from_nanosecond(since_epoch).unwrap_or(Timestamp::MAX).to_zoned(self.zone.clone())
+    }
+
+    fn source<'a>(&self, metadata: &Metadata<'a>) -> Option<Source<'a>> {
+        let (file, line) = metadata.file().zip(metadata.line()).filter(|_| self.settings.source)?;
+        let file = file.rsplit_once("src/").map_or(file, |(_, below)| below);
+        Some(Source { module: metadata.module_path().unwrap_or_default(), file, line })
+    }
+
+    fn write(&self, line: &Line<'_>) {
+        let mut text = match self.settings.format {
+            Format::Text => text::format(line),
+            Format::Json => json::format(line),
+            Format::Pretty => pretty::format(line, self.colour),
+        };
+        text.push('\n');
+        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        // A log that cannot be written has nowhere to be reported, and must not stop replication.
+        let _ = sink.write_all(text.as_bytes()).and_then(|()| sink.flush());
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().insert(fields);
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        if let Some(span) = context.span(id)
+            && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
+        {
+            values.record(fields);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
+            if let Some(of_span) = span.extensions().get::<Fields>() {
+                fields.list.extend_from_slice(&of_span.list);
+            }
+        }
+        event.record(&mut fields);
+        self.write(&Line {
+            time: self.now(),
+            level: *event.metadata().level(),
+            source: self.source(event.metadata()),
+            message: &fields.message,
+            fields: &fields.list,
+        });
+    }
+}
