@@ -159,6 +159,11 @@ impl StorageError {
         Self::new(ErrorKind::PERMANENT, message)
     }
 
+    /// BROKEN_CONTRACT with what was broken. For SDK and host.
+    pub fn broken_contract(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::BROKEN_CONTRACT, message)
+    }
+
     /// PLUGIN_PANIC with the text a panic was raised with.
     pub fn from_panic(payload: &(dyn Any + Send)) -> Self {
         let text = payload.downcast_ref::<&str>().copied();

@@ -1,14 +1,21 @@
 //! Write a storage plugin for litestream-rs.
 
+pub mod bridge;
+pub mod checked;
+pub mod configure;
 pub mod context;
 pub mod describe;
 pub mod error;
+pub mod export;
+mod logging;
 pub mod options;
+mod runtime;
 pub mod storage;
 pub mod types;
 
 pub use async_trait::async_trait;
 pub use bytes::Bytes;
+pub use checked::Checked;
 pub use context::{Context, HostServices, LogLevel, MetricKind, OnDrop};
 pub use error::{ErrorKind, Result, StorageError};
 pub use options::{Secret, Size};
@@ -17,3 +24,11 @@ pub use types::{
     Body, Capability, DbPath, Entry, ListMode, ListRequest, Location, ObjectInfo, ObjectKey, Page, Pages, ReadRequest,
     ReplicaPath, ShownBytes, Time, Timestamp, WriteRequest,
 };
+
+/// What the macros expand to. Not for authors.
+#[doc(hidden)]
+pub mod __private {
+    pub use litestream_sdk_abi::abi_stable;
+    pub use litestream_sdk_abi::{PluginModV1_Ref, RECORD_MAGIC};
+    pub use serde_json::{Value, json};
+}

@@ -1,6 +1,6 @@
 //! One declared key, and the trait that [`options!`](crate::options!) implements.
 
-use super::{Problem, Values};
+use super::{OptionType, Problem, Values};
 use crate::describe::OptionDescription;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -29,6 +29,37 @@ pub struct OptionSpec {
     pub described: OptionDescription,
     /// Refused in the table when the replica has a `url`.
     pub not_with_url: bool,
+    /// An empty text counts as not set.
+    pub empty_is_unset: bool,
+}
+
+impl OptionSpec {
+    /// A field of type `T` without attributes.
+    #[doc(hidden)]
+    pub fn new<T: OptionType>(field: &str, doc_lines: &[&str]) -> Self {
+        let described = OptionDescription {
+            name: key_of(field),
+            type_name: T::type_name(),
+            required: T::absent().is_none(),
+            secret: T::SECRET,
+            global: true,
+            help: doc_lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ").trim().to_owned(),
+            ..OptionDescription::default()
+        };
+        Self { described, not_with_url: false, empty_is_unset: T::EMPTY_IS_UNSET }
+    }
+
+    #[doc(hidden)]
+    pub fn set_default(&mut self, default: Value) {
+        self.described.default = Some(default);
+        self.described.required = false;
+    }
+}
+
+/// A field's name as a key: kebab case.
+#[doc(hidden)]
+pub fn key_of(field: &str) -> String {
+    field.trim_start_matches("r#").replace('_', "-")
 }
 
 /// A set of options. Implemented by [`options!`](crate::options!), not by hand.
@@ -44,7 +75,7 @@ pub trait Options: Sized + Send + 'static {
 
     /// The effective values in one canonical form each (`5MiB` and `5242880` are equal), without absent ones.
     /// Holds secrets.
-    fn canonical(&self) -> Vec<(&'static str, Value)>;
+    fn canonical(&self) -> Vec<(String, Value)>;
 }
 
 /// Where [`Plugin::check`](crate::Plugin::check) reports rules between options.

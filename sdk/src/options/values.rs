@@ -1,7 +1,8 @@
 //! Raw values by key, each with where it was written, and the layers in which they are filled.
 
-use super::{Given, Options, Url};
-use crate::error::Result;
+use super::{Given, OptionSpec, Options, Url, UrlPart};
+use crate::describe::{OptionDescription, Sensitive};
+use crate::error::{Result, StorageError};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -41,15 +42,86 @@ impl Values {
         self.map.iter().map(|(key, given)| (key.as_str(), given))
     }
 
-    /// Fills from a URL what the declarations say and nobody has set: query parameters by key or by `query` name, then
-    /// host, port, user, password and path by `url`.
+    /// Fills from a URL what the declarations say and nobody has set: query parameters, then host, port, user, password
+    /// and path. An override of `Plugin::from_url` that takes the host apart by itself calls this last.
     ///
     /// # Errors
-    /// INVALID_INPUT for a parameter that is not declared. A secret is taken only by a `query` name.
-    pub fn fill_from_url<O: Options>(&mut self, _url: &Url) -> Result<()> {
-        let _ = O::specs();
+    /// As [`Values::fill_from_query`]; a path that does not decode to UTF-8.
+    pub fn fill_from_url<O: Options>(&mut self, url: &Url) -> Result<()> {
+        self.fill_from_query::<O>(url)?;
+        for spec in O::specs() {
+            let OptionDescription { name, url: part, .. } = &spec.described;
+            let value = match part {
+                Some(UrlPart::Host) => Some(url.host.clone()),
+                Some(UrlPart::Port) => url.port.map(|port| port.to_string()),
+                Some(UrlPart::User) => url.user.clone(),
+                Some(UrlPart::Password) => url.password.clone(),
+                Some(UrlPart::Path) => Some(url.path()?),
+                None => None,
+            };
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                self.offer(name, value, "url");
+            }
+        }
         Ok(())
     }
+
+    /// Fills the query parameters alone: each is a declared key, or one of its `query` names.
+    ///
+    /// # Errors
+    /// INVALID_INPUT that names every parameter nobody declared. A secret is taken only by a `query` name, so that no
+    /// one puts it into a URL by chance.
+    pub fn fill_from_query<O: Options>(&mut self, url: &Url) -> Result<()> {
+        let specs = O::specs();
+        let mut unknown = Vec::new();
+        for (parameter, value) in &url.query {
+            let takes = |option: &OptionDescription| {
+                (option.name == *parameter && !option.secret) || option.query.contains(parameter)
+            };
+            match specs.iter().find(|spec| takes(&spec.described)) {
+                Some(spec) if value.is_empty() && spec.empty_is_unset => {}
+                Some(spec) => {
+                    self.offer(&spec.described.name, value.clone(), format!("url parameter {parameter}"));
+                }
+                None => unknown.push(format!("`{parameter}`{}", super::nearest(parameter, &specs))),
+            }
+        }
+        match unknown.as_slice() {
+            [] => Ok(()),
+            [one] => Err(StorageError::invalid_input(format!("unknown url parameter {one}"))),
+            more => Err(StorageError::invalid_input(format!("unknown url parameters {}", more.join(", ")))),
+        }
+    }
+
+    /// The strongest layer. A key without a value, and an empty text or list where that says nothing (a `${NAME}` that
+    /// is not set becomes an empty text), counts as not set.
+    pub(crate) fn from_table(table: &BTreeMap<String, Given>, specs: &[OptionSpec]) -> Self {
+        let says_nothing = |key: &str, value: &Value| match value {
+            Value::Null => true,
+            Value::String(text) => text.is_empty() && is_empty_unset(specs, key),
+            Value::Array(items) => items.is_empty() && is_empty_unset(specs, key),
+            _ => false,
+        };
+        let set = table.iter().filter(|(key, given)| !says_nothing(key, &given.value));
+        Self { map: set.map(|(key, given)| (key.clone(), given.clone())).collect() }
+    }
+
+    /// The weakest layer above the defaults: of each key's variables, the first that has a value.
+    pub(crate) fn fill_from_environment(&mut self, env: &BTreeMap<String, Sensitive>, specs: &[OptionSpec]) {
+        for OptionSpec { described, .. } in specs {
+            let found = described.env.iter().find_map(|name| {
+                let value = env.get(name).filter(|value| !value.0.is_empty())?;
+                Some((name, value.0.clone()))
+            });
+            if let Some((name, value)) = found {
+                self.offer(&described.name, value, format!("environment {name}"));
+            }
+        }
+    }
+}
+
+fn is_empty_unset(specs: &[OptionSpec], key: &str) -> bool {
+    specs.iter().find(|spec| spec.described.name == key).is_some_and(|spec| spec.empty_is_unset)
 }
 
 impl From<BTreeMap<String, Given>> for Values {

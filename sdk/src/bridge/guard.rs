@@ -1,0 +1,85 @@
+//! Futures that may be polled and dropped by the other side's threads.
+//!
+//! Each library links its own tokio, and tokio finds its runtime through thread-locals. So a future that was made here
+//! must see *this* library's runtime whenever it runs and whenever it is dropped, on whatever thread that happens. A
+//! panic must not cross either way: it becomes an error of that call.
+
+use super::convert::error_out;
+use crate::error::{ErrorKind, Result, StorageError};
+use litestream_sdk_abi::AbiResult;
+use litestream_sdk_abi::abi_stable::std_types::{RErr, ROk};
+use litestream_sdk_abi::async_ffi::{FfiFuture, FutureExt};
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::runtime::Handle;
+
+/// A call on its way: `None` once it has ended.
+struct Guarded<F> {
+    future: Option<Pin<Box<F>>>,
+    /// The runtime of this library; the host may call from outside any runtime.
+    runtime: Option<Handle>,
+}
+
+impl<T, F: Future<Output = Result<T>>> Future for Guarded<F> {
+    type Output = AbiResult<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let Some(future) = this.future.as_mut() else {
+            let error = StorageError::new(ErrorKind::CANCELLED, "the call has already ended");
+            return Poll::Ready(RErr(error_out(error)));
+        };
+        let _entered = this.runtime.as_ref().map(Handle::enter);
+        // Unwind safety: whatever panicked is dropped below and never seen again, and shared state behind it is
+        // synchronised with its own poisoning.
+        let result = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(result)) => result,
+            Err(panic) => Err(panic_error(&*panic)),
+        };
+        let ended = this.future.take();
+        quietly(|| drop(ended));
+        Poll::Ready(match result {
+            Ok(value) => ROk(value),
+            Err(error) => RErr(error_out(error)),
+        })
+    }
+}
+
+impl<F> Drop for Guarded<F> {
+    fn drop(&mut self) {
+        let cancelled = self.future.take();
+        inside(self.runtime.as_ref(), || drop(cancelled));
+    }
+}
+
+/// A call that the other side may poll, spawn and drop as it likes.
+pub(super) fn guarded<T: Send + 'static>(
+    runtime: Option<&Handle>,
+    call: impl Future<Output = Result<T>> + Send + 'static,
+) -> FfiFuture<AbiResult<T>> {
+    Guarded { future: Some(Box::pin(call)), runtime: runtime.cloned() }.into_ffi()
+}
+
+/// Runs `work`, usually a drop, with the runtime entered and panics kept in.
+pub(super) fn inside(runtime: Option<&Handle>, work: impl FnOnce()) {
+    let _entered = runtime.map(Handle::enter);
+    quietly(work);
+}
+
+/// A panic in a drop has nobody to report to but the panic hook, which has run by then.
+fn quietly(work: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(work));
+}
+
+/// Runs a synchronous call with panics turned into errors.
+pub(super) fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panic_error(&*panic)))
+}
+
+fn panic_error(panic: &(dyn Any + Send)) -> StorageError {
+    StorageError::from_panic(panic)
+}
