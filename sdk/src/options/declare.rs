@@ -61,6 +61,7 @@ macro_rules! options {
                 }),*]
             }
 
+            #[allow(irrefutable_let_patterns)] // of a set without keys
             fn parse(
                 values: &$crate::options::Values,
             ) -> ::std::result::Result<Self, ::std::vec::Vec<$crate::options::Problem>> {
@@ -85,6 +86,7 @@ macro_rules! options {
             fn canonical(
                 &self,
             ) -> ::std::vec::Vec<(::std::string::String, $crate::__private::Value)> {
+                #[allow(unused_mut)]
                 let mut values = ::std::vec::Vec::new();
                 $(
                     if let ::std::option::Option::Some(value) = $crate::options::OptionType::to_value(&self.$field) {
