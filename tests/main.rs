@@ -6,4 +6,9 @@
 
 mod harness;
 
-mod replicate;
+mod cli; // flags, exit codes, texts
+mod directory; // every sentence of the guide on directories
+mod replicate; // single runs, the daemon, exec, signals
+mod restore; // targets, refusals, damaged replicas, following
+mod wal; // what applications do to their WAL
+mod watch; // databases that come and go while it runs

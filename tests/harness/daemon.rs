@@ -37,9 +37,9 @@ impl Daemon {
         self.child.id()
     }
 
-    /// Everything it has written so far, both streams.
+    /// Everything it has written so far, both streams. Empty once the sandbox is gone.
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(&self.log).unwrap()).into_owned()
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
     /// Waits for a text in the log; fails at once if the program ends without it.

@@ -1,6 +1,7 @@
 //! The program under test: which binary it is, the environment it runs in, and one command run to its end.
 
 use std::ffi::OsStr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -58,6 +59,23 @@ impl Program {
     /// Runs one command to its end.
     pub fn run<A: AsRef<OsStr>>(&self, sandbox: &Sandbox, args: &[A]) -> Finished {
         finish(sandbox, self.command(sandbox, args))
+    }
+
+    /// Runs one command to its end as another user.
+    pub fn run_as(&self, sandbox: &Sandbox, args: &[&str], user: u32) -> Finished {
+        let mut command = self.command(sandbox, args);
+        command.uid(user).gid(user).env("LITESTREAM_PLUGIN_DIR", self.path.parent().unwrap());
+        finish(sandbox, command)
+    }
+
+    /// Copies the program and the plugins to a directory, as an installation has them; the installed program.
+    pub fn install(&self, directory: &Path) -> Program {
+        let path = directory.join(self.path.file_name().unwrap());
+        std::fs::copy(&self.path, &path).unwrap();
+        for plugin in std::fs::read_dir(plugin_directory()).unwrap().map(Result::unwrap) {
+            std::fs::copy(plugin.path(), directory.join(plugin.file_name())).unwrap();
+        }
+        Program::new(path, self.kind)
     }
 
     /// Runs one command that has to succeed.
