@@ -6,9 +6,25 @@
 
 mod harness;
 
-mod cli; // flags, exit codes, texts
-mod directory; // every sentence of the guide on directories
-mod replicate; // single runs, the daemon, exec, signals
-mod restore; // targets, refusals, damaged replicas, following
-mod wal; // what applications do to their WAL
-mod watch; // databases that come and go while it runs
+// Flags, exit codes, texts.
+mod cli;
+// Configuration files: refusals, values, layers.
+mod config;
+// Every sentence of the guide on replicating directories.
+mod directory;
+// With Litestream itself: each restores the other's replicas, and they take turns.
+mod interop;
+// Plugins as files: found, missing, refused.
+mod plugin_load;
+// Databases made by others.
+mod real_databases;
+// Single runs, the daemon, exec, signals.
+mod replicate;
+// Targets, refusals, damaged replicas, following.
+mod restore;
+// The control socket and the metrics.
+mod server;
+// What applications do to their WAL.
+mod wal;
+// Databases that come and go while it runs.
+mod watch;

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use super::{Sandbox, eventually, find_reference, plugin_directory};
+use super::{Sandbox, eventually, find_reference, installation};
 
 /// Who wrote the binary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Program {
 
     /// The binary of this build.
     pub fn ours() -> Self {
-        Self::new(env!("CARGO_BIN_EXE_litestream-rs"), Kind::Ours)
+        Self::new(installation().join("litestream-rs"), Kind::Ours)
     }
 
     /// What the tests judge: our binary, or the reference when `LITESTREAM_SUBJECT=reference`.
@@ -51,7 +51,7 @@ impl Program {
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", sandbox.root()).env("TZ", "UTC").env("NO_PROXY", "127.0.0.1");
         if self.kind == Kind::Ours {
-            command.env("LITESTREAM_PLUGIN_DIR", plugin_directory()).env("RUST_BACKTRACE", "1");
+            command.env("RUST_BACKTRACE", "1");
         }
         command
     }
@@ -64,17 +64,22 @@ impl Program {
     /// Runs one command to its end as another user.
     pub fn run_as(&self, sandbox: &Sandbox, args: &[&str], user: u32) -> Finished {
         let mut command = self.command(sandbox, args);
-        command.uid(user).gid(user).env("LITESTREAM_PLUGIN_DIR", self.path.parent().unwrap());
+        command.uid(user).gid(user);
         finish(sandbox, command)
     }
 
-    /// Copies the program and the plugins to a directory, as an installation has them; the installed program.
+    /// The same program with all its plugins, copied to a directory.
     pub fn install(&self, directory: &Path) -> Program {
-        let path = directory.join(self.path.file_name().unwrap());
-        std::fs::copy(&self.path, &path).unwrap();
-        for plugin in std::fs::read_dir(plugin_directory()).unwrap().map(Result::unwrap) {
-            std::fs::copy(plugin.path(), directory.join(plugin.file_name())).unwrap();
+        for file in std::fs::read_dir(self.path.parent().unwrap()).unwrap().map(Result::unwrap) {
+            std::fs::copy(file.path(), directory.join(file.file_name())).unwrap();
         }
+        Program::new(directory.join(self.path.file_name().unwrap()), self.kind)
+    }
+
+    /// The same program without any plugin beside it.
+    pub fn without_plugins(&self, sandbox: &Sandbox) -> Program {
+        let path = sandbox.fresh("bin");
+        std::fs::copy(&self.path, &path).unwrap();
         Program::new(path, self.kind)
     }
 

@@ -1,0 +1,176 @@
+//! Plugins as files: found, missing, of another ABI, damaged, or in the wrong hands. Every refusal says which file, why,
+//! and what to do, and costs only those who need that plugin.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::harness::*;
+
+/// The program without its plugins, one database, and an empty plugin directory.
+struct Scene {
+    program: Program,
+    sandbox: Sandbox,
+    database: PathBuf,
+    plugins: PathBuf,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let sandbox = Sandbox::new();
+        let program = Program::ours().without_plugins(&sandbox);
+        let (database, plugins) = (sandbox.database("app.db"), sandbox.mkdir("plugins"));
+        fs::set_permissions(&plugins, fs::Permissions::from_mode(0o755)).unwrap();
+        Self { program, sandbox, database, plugins }
+    }
+
+    /// Puts a file into the plugin directory.
+    fn plugin(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.plugins.join(plugin_file_name(name));
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        path
+    }
+
+    fn file_plugin(&self) -> Vec<u8> {
+        fs::read(plugin_library("file")).unwrap()
+    }
+
+    /// Replicates once to a URL, with the plugin directory on the command line.
+    fn replicate(&self, url: &str) -> Finished {
+        let (plugins, database) = (self.plugins.to_str().unwrap(), self.database.to_str().unwrap());
+        self.program.run(&self.sandbox, &["replicate", "-plugin-dir", plugins, "-once", database, url])
+    }
+
+    /// Expects a refusal of two lines: what is wrong, with all of these words, and what to do.
+    fn refused(&self, url: &str, words: &[&str]) {
+        let finished = self.replicate(url);
+        assert_eq!(finished.code(), 1, "{finished}");
+        for word in words {
+            assert!(finished.stderr.contains(word), "{word:?}: {finished}");
+        }
+        assert!((2..=4).contains(&finished.stderr.lines().count()), "two lines, not a page: {finished}");
+        assert!(!self.sandbox.path("replica").exists());
+    }
+}
+
+/// The record of a library, with a part of its text replaced by another of equal length.
+fn patched(library: &[u8], from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let at = library.windows(from.len()).position(|window| window == from.as_bytes());
+    let at = at.unwrap_or_else(|| panic!("the record does not hold {from}"));
+    let mut library = library.to_vec();
+    library[at..at + to.len()].copy_from_slice(to.as_bytes());
+    library
+}
+
+#[test]
+fn a_plugin_is_found_by_flag_by_variable_and_beside_the_program() {
+    let scene = Scene::new();
+    let url = scene.sandbox.url("replica");
+    scene.plugin("file", scene.file_plugin());
+    let finished = scene.replicate(&url);
+    assert_eq!(finished.code(), 0, "{finished}");
+    let restore = |program: &Program, variable: Option<&Path>| {
+        let output = scene.sandbox.fresh("restored.db");
+        let mut command = program.command(&scene.sandbox, &["restore", "-o", output.to_str().unwrap(), &url]);
+        command.envs(variable.map(|directory| ("LITESTREAM_PLUGIN_DIR", directory)));
+        assert!(command.output().unwrap().status.success());
+        assert_same(&scene.database, &output);
+    };
+    restore(&scene.program, Some(&scene.plugins));
+    restore(&Program::ours(), None);
+}
+
+#[test]
+fn a_missing_plugin_is_reported_with_its_file_name_and_the_places_searched() {
+    let scene = Scene::new();
+    let plugins = scene.plugins.to_str().unwrap().to_owned();
+    let url = scene.sandbox.url("replica");
+    scene.refused(&url, &["\"file\"", &plugin_file_name("file"), &plugins, "--plugin-dir"]);
+    scene.plugin("file", scene.file_plugin());
+    scene.refused("fiel:///x", &["\"fiel\"", "did you mean \"file\"?"]);
+}
+
+#[test]
+fn a_plugin_of_another_abi_is_refused_with_both_versions() {
+    let scene = Scene::new();
+    let path = scene.plugin("file", patched(&scene.file_plugin(), "\"abi\":1", "\"abi\":7"));
+    scene.refused(
+        &scene.sandbox.url("replica"),
+        &[path.to_str().unwrap(), "speaks ABI 7", "this program speaks ABI 1", "SDK"],
+    );
+}
+
+#[test]
+fn what_is_no_plugin_is_named() {
+    let scene = Scene::new();
+    let url = scene.sandbox.url("replica");
+    let libc = fs::read("/proc/self/exe").unwrap();
+    let cut = scene.file_plugin();
+    for (bytes, words) in [
+        (b"just text\n".to_vec(), &["is not a litestream-rs plugin"][..]),
+        (Vec::new(), &["is not a litestream-rs plugin"]),
+        (libc[..4096].to_vec(), &["is not a litestream-rs plugin"]),
+        // Its record may or may not be in the first half: either refusal is right, a crash is not.
+        (cut[..cut.len() / 2].to_vec(), &["plugin"]),
+    ] {
+        let path = scene.plugin("file", bytes);
+        let words = [words, &[path.to_str().unwrap()]].concat();
+        scene.refused(&url, &words);
+    }
+}
+
+#[test]
+fn what_others_may_write_is_not_loaded() {
+    let scene = Scene::new();
+    let url = scene.sandbox.url("replica");
+    let path = scene.plugin("file", scene.file_plugin());
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    scene.refused(&url, &[path.to_str().unwrap(), "can be written by everybody", "chmod go-w"]);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    for mode in [0o777, 0o775] {
+        fs::set_permissions(&scene.plugins, fs::Permissions::from_mode(mode)).unwrap();
+        scene.refused(&url, &[scene.plugins.to_str().unwrap(), "can be written by", "chmod go-w"]);
+    }
+    fs::set_permissions(&scene.plugins, fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(scene.replicate(&url).code(), 0);
+}
+
+#[test]
+fn two_plugins_for_one_scheme_are_refused_with_both_names() {
+    let scene = Scene::new();
+    let first = scene.plugin("file", scene.file_plugin());
+    let second = scene.plugin("other", scene.file_plugin());
+    let words = [first.to_str().unwrap(), second.to_str().unwrap(), "both claim"];
+    scene.refused(&scene.sandbox.url("replica"), &words);
+}
+
+#[test]
+fn a_bad_plugin_stops_nobody_who_does_not_need_it() {
+    let scene = Scene::new();
+    scene.plugin("file", scene.file_plugin());
+    scene.plugin("broken", "not a library");
+    let finished = scene.replicate(&scene.sandbox.url("replica"));
+    assert_eq!(finished.code(), 0, "{finished}");
+}
+
+#[test]
+fn the_list_of_plugins_loads_nothing_and_shows_the_refused_ones() {
+    let scene = Scene::new();
+    scene.plugin("file", scene.file_plugin());
+    scene.plugin("broken", "not a library");
+    let plugins = scene.plugins.to_str().unwrap();
+    let listed = scene.program.must(&scene.sandbox, &["plugin", "list", "-plugin-dir", plugins]);
+    assert!(listed.stdout.contains("file"), "{listed}");
+    assert!(listed.text().contains("broken") && listed.text().contains("not a litestream-rs plugin"), "{listed}");
+}
+
+#[test]
+fn the_file_plugin_keeps_its_promises_as_a_library() {
+    let (program, sandbox) = (Program::ours(), Sandbox::new());
+    let finished = program.run(&sandbox, &["plugin", "check", &sandbox.url("store")]);
+    assert_eq!(finished.code(), 0, "{finished}");
+    assert!(finished.stdout.contains(" ok") && !finished.stdout.contains("FAIL"), "{finished}");
+    assert_eq!(files_below(&sandbox.path("store")).len(), 0, "the check removes what it wrote");
+}

@@ -1,0 +1,222 @@
+//! The running daemon from outside: the control socket with its commands, and the metrics.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+use crate::harness::*;
+
+struct Scene {
+    program: Program,
+    daemon: Daemon,
+    sandbox: Sandbox,
+    database: PathBuf,
+    replica: FileReplica,
+}
+
+impl Scene {
+    /// A daemon with a control socket and one replicated database.
+    fn new() -> Self {
+        Self::with("")
+    }
+
+    fn with(global: &str) -> Self {
+        let (program, sandbox) = (Program::subject(), Sandbox::new());
+        let database = sandbox.database("app.db");
+        let config = format!(
+            "{global}\nsocket:\n  enabled: true\n  path: ROOT/control.sock\n  permissions: 0640
+dbs:\n  - path: ROOT/app.db\n    monitor-interval: 50ms\n    replica:\n      path: ROOT/replica\n      sync-interval: 50ms\n"
+        );
+        let mut daemon = Daemon::replicate(&program, &sandbox, &sandbox.config(&config));
+        let replica = FileReplica::at(sandbox.path("replica"));
+        daemon.wait_until("the socket and the first file", |_| {
+            sandbox.path("control.sock").exists() && replica.max_txid() > 0
+        });
+        Self { program, daemon, sandbox, database, replica }
+    }
+
+    fn control(&self, command: &str, args: &[&str]) -> Finished {
+        let socket = self.sandbox.text("control.sock");
+        let args = [&[command, "-socket", &socket][..], args].concat();
+        self.program.run(&self.sandbox, &args)
+    }
+
+    /// The `key: value` lines of a command's answer.
+    fn value(&self, command: &str, args: &[&str], key: &str) -> String {
+        let finished = self.control(command, args);
+        assert_eq!(finished.code(), 0, "{finished}");
+        let line = finished.stdout.lines().find_map(|line| line.strip_prefix(&format!("{key}: ")).map(str::to_owned));
+        line.unwrap_or_else(|| panic!("no {key}: {finished}"))
+    }
+
+    fn path(&self) -> &str {
+        self.database.to_str().unwrap()
+    }
+
+    /// One HTTP request over the socket; status line and body.
+    fn http(&self, request: &str, body: &str) -> (String, String) {
+        let stream = UnixStream::connect(self.sandbox.path("control.sock")).unwrap();
+        exchange(stream, request, body)
+    }
+}
+
+fn exchange(mut stream: impl Read + Write, request: &str, body: &str) -> (String, String) {
+    let length = body.len();
+    write!(
+        stream,
+        "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+#[test]
+fn the_socket_has_its_permissions_and_goes_with_the_daemon() {
+    let mut scene = Scene::new();
+    let socket = scene.sandbox.path("control.sock");
+    assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o640);
+    scene.daemon.stop();
+    assert!(!socket.exists());
+}
+
+#[test]
+fn info_and_list_describe_the_daemon() {
+    let scene = Scene::new();
+    let info = scene.control("info", &["-json"]).json();
+    assert_eq!(info["pid"], scene.daemon.pid());
+    assert_eq!(info["database_count"], 1);
+    assert!(info["uptime_seconds"].is_u64() && info["started_at"].is_string() && info["version"].is_string());
+    let text = scene.control("info", &[]).stdout;
+    assert!(text.contains("  PID:        ") && text.contains("  Databases:  1"), "{text}");
+    let list = scene.control("list", &["-json"]).json();
+    assert_eq!(list["databases"][0]["path"], scene.path());
+    assert_eq!(list["databases"][0]["status"], "replicating");
+    let text = scene.control("list", &[]).stdout;
+    assert!(text.starts_with(&format!("{} [replicating]", scene.path())), "{text}");
+}
+
+#[test]
+fn sync_and_wait_means_it_is_on_the_replica() {
+    let scene = Scene::with("");
+    for round in 1..=5 {
+        scene.sandbox.add_rows("app.db", round);
+        let answer = scene.control("sync", &["-wait", "-json", scene.path()]).json();
+        let (txid, on_replica) = (answer["txid"].as_u64().unwrap(), answer["replica_txid"].as_u64().unwrap());
+        assert!(on_replica >= txid, "{answer}");
+        assert!(scene.replica.max_txid() >= txid);
+        assert_same(&scene.database, &scene.program.restore(&scene.sandbox, &scene.sandbox.url("replica"), &[]));
+    }
+    scene.control("sync", &["/nowhere.db"]).refused_with("sync failed: database not found: /nowhere.db");
+}
+
+#[test]
+fn a_stopped_database_rests_until_it_is_started() {
+    let mut scene = Scene::new();
+    assert_eq!(scene.value("stop", &[scene.path()], "status"), "stopped");
+    assert_eq!(scene.value("stop", &[scene.path()], "status"), "already_stopped");
+    let before = scene.replica.max_txid();
+    scene.sandbox.add_rows("app.db", 5);
+    assert_eq!(scene.control("list", &["-json"]).json()["databases"][0]["status"], "stopped");
+    assert_eq!(scene.replica.max_txid(), before);
+    assert_eq!(scene.value("start", &[scene.path()], "state"), "running");
+    assert_eq!(scene.value("start", &[scene.path()], "status"), "already_running");
+    let replica = FileReplica::at(scene.sandbox.path("replica"));
+    scene.daemon.wait_until("what was written meanwhile", |_| replica.max_txid() > before);
+    scene.control("stop", &["/nowhere.db"]).refused_with("stop failed: database not found: /nowhere.db");
+    scene.daemon.stop();
+    assert_same(&scene.database, &scene.program.restore(&scene.sandbox, &scene.sandbox.url("replica"), &[]));
+}
+
+#[test]
+fn databases_are_registered_and_unregistered_at_run_time() {
+    let mut scene = Scene::new();
+    let second = scene.sandbox.database("second.db");
+    let (path, url) = (second.to_str().unwrap().to_owned(), scene.sandbox.url("second"));
+    assert_eq!(scene.value("register", &["-replica", &url, &path], "status"), "registered");
+    assert_eq!(scene.control("register", &["-json", "-replica", &url, &path]).json()["status"], "already_registered");
+    let replica = FileReplica::at(scene.sandbox.path("second"));
+    scene.daemon.wait_until("its first file", |_| replica.max_txid() > 0);
+    scene.sandbox.add_rows("second.db", 3);
+    let preview = scene.control("unregister", &["-dry-run", &path]).stdout;
+    assert!(
+        preview.starts_with("Dry run: unregister request preview\n")
+            && preview.ends_with("No unregister request was sent.\n"),
+        "{preview}"
+    );
+    assert_eq!(scene.value("unregister", &[&path], "status"), "unregistered");
+    assert_same(&second, &scene.program.restore(&scene.sandbox, &url, &[]));
+    assert_eq!(scene.value("unregister", &[&path], "status"), "already_unregistered");
+    assert_eq!(scene.control("info", &["-json"]).json()["database_count"], 1);
+}
+
+#[test]
+fn a_database_unregistered_before_its_first_sync_is_replicated_all_the_same() {
+    let scene = Scene::new();
+    ours_only!(scene.program, "it says unregistered and has replicated nothing");
+    let second = scene.sandbox.database("second.db");
+    let (path, url) = (second.to_str().unwrap(), scene.sandbox.url("second"));
+    scene.value("register", &["-replica", &url, path], "status");
+    scene.value("unregister", &[path], "status");
+    assert_same(&second, &scene.program.restore(&scene.sandbox, &url, &[]));
+}
+
+#[test]
+fn the_http_interface_answers_as_clients_of_the_reference_expect() {
+    let scene = Scene::new();
+    let path = scene.path();
+    let body = format!("{{\"path\": \"{path}\"}}");
+    let (status, answer) = scene.http("POST /sync", &body);
+    assert!(status.contains(" 200 ") && answer.contains("\"status\":"), "{status} {answer}");
+    let (status, answer) = scene.http(&format!("GET /txid?path={path}"), "");
+    assert!(status.contains(" 200 ") && answer.contains("{\"txid\":"), "{status} {answer}");
+    for (request, body, code, text) in [
+        ("POST /sync", "{bad", 400, "invalid request body"),
+        ("POST /sync", "{\"path\": \"/nowhere.db\"}", 404, "database not found"),
+        ("POST /stop", "{\"path\": \"/nowhere.db\"}", 500, "database not found: /nowhere.db"),
+        ("POST /register", "{\"path\": \"/x.db\"}", 400, "replica_url required"),
+        ("GET /txid", "", 400, "path required"),
+        ("GET /sync", "", 405, ""),
+        ("GET /nothing", "", 404, ""),
+    ] {
+        let (status, answer) = scene.http(request, body);
+        assert!(status.contains(&format!(" {code} ")) && answer.contains(text), "{request}: {status} {answer}");
+    }
+}
+
+#[test]
+fn metrics_have_the_names_that_dashboards_know() {
+    // A port that was free a moment ago: nobody else on the loopback of a test machine is likely to take it meanwhile.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut scene = Scene::with(&format!("addr: 127.0.0.1:{port}"));
+    scene.daemon.wait_for_log("serving metrics on");
+    scene.sandbox.add_rows("app.db", 3);
+    scene.control("sync", &["-wait", scene.path()]);
+    let (status, text) = exchange(TcpStream::connect(("127.0.0.1", port)).unwrap(), "GET /metrics", "");
+    assert!(status.contains(" 200 "), "{status}");
+    for name in [
+        "litestream_db_size",
+        "litestream_wal_size",
+        "litestream_total_wal_bytes",
+        "litestream_txid",
+        "litestream_sync_count",
+        "litestream_sync_error_count",
+        "litestream_sync_seconds",
+        "litestream_disk_full",
+    ] {
+        assert!(text.contains(&format!("{name}{{db=\"{}\"}}", scene.path())), "{name}:\n{text}");
+    }
+    assert!(!text.contains("litestream_txid{db=\"app.db\"}"));
+}
+
+#[test]
+fn an_address_without_a_port_is_refused() {
+    let (program, sandbox) = (Program::subject(), Sandbox::new());
+    let finished =
+        program.run(&sandbox, &["replicate", "-config", sandbox.config("addr: localhost\n").to_str().unwrap()]);
+    finished.refused_with("must specify port for bind address: \"localhost\"");
+}
