@@ -204,7 +204,7 @@ fn an_unreadable_subdirectory_costs_only_itself() {
     sandbox.database("data/locked/real.db");
     sandbox.database("data/z/real.db");
     let config = sandbox.config(RECURSIVE);
-    fs::set_permissions(sandbox.path("data/locked"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(sandbox.path("data/locked"), fs::Permissions::from_mode(0o000)).unwrap();
     let finished = run_unprivileged(&program, &sandbox, &["replicate", "-once", "-config", config.to_str().unwrap()]);
     fs::set_permissions(sandbox.path("data/locked"), fs::Permissions::from_mode(0o755)).unwrap();
     assert_eq!(replicas(&sandbox), ["a/real.db", "z/real.db"], "{finished}");

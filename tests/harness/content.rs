@@ -50,10 +50,6 @@ impl Content {
     pub fn rows(&self, table: &str) -> u64 {
         self.0.get(table).unwrap_or_else(|| panic!("no table {table}")).0
     }
-
-    pub fn has_table(&self, table: &str) -> bool {
-        self.0.contains_key(table)
-    }
 }
 
 /// Fails unless both databases hold the same, naming the tables that differ.

@@ -33,11 +33,6 @@ impl FileReplica {
     pub fn max_txid(&self) -> u64 {
         (0..=9).flat_map(|level| self.level(level)).map(|(_, max)| max).max().unwrap_or(0)
     }
-
-    /// The number of files over all levels.
-    pub fn files(&self) -> usize {
-        (0..=9).map(|level| self.level(level).len()).sum()
-    }
 }
 
 /// What a writer may have open; never part of the replica.
