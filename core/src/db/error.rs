@@ -76,6 +76,11 @@ impl DbError {
         DbError::new(kind_of_sqlite(&source), doing, path).because(source)
     }
 
+    /// Whether SQLite only says that another program is in the way.
+    pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+        kind_of_sqlite(error) == DbErrorKind::Busy
+    }
+
     /// The same error, known better.
     pub(super) fn with_kind(mut self, kind: DbErrorKind) -> DbError {
         self.kind = kind;

@@ -68,6 +68,8 @@ pub enum Reason {
     BehindReplica,
     /// Another file stands at the path: device, inode or birth time differ.
     Replaced,
+    /// The same file on a device with another number, as after a restart of the machine.
+    DeviceRenumbered,
     /// The page size is another one. Every file after this one has the new size; a restore cannot mix the two.
     PageSizeChanged,
     /// The WAL does not continue our position, and the database file was changed meanwhile.
@@ -85,6 +87,7 @@ impl Reason {
             Reason::First => "first sync",
             Reason::BehindReplica => "database behind replica",
             Reason::Replaced => "database file replaced",
+            Reason::DeviceRenumbered => "device number changed",
             Reason::PageSizeChanged => "page size changed",
             Reason::WalNotContinued => "wal overwritten by another process",
             Reason::WalRestarted => "wal truncated by another process",

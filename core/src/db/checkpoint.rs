@@ -1,0 +1,113 @@
+//! Checkpoints under the write lock, for the case that hand-overs do not shrink the WAL: an application that commits without a
+//! pause always has one commit behind our mark. And the emergency truncation of a WAL file that grew huge.
+//!
+//! The lock is held for one small copy into memory and one passive checkpoint of what is left, and is never waited for.
+
+use super::copy::Copied;
+use super::error::{DbError, Result};
+use super::open::Connection;
+use super::position::WalPosition;
+use super::report::{Checkpoint, CheckpointMode, SyncReport};
+use super::rules::{self, Rule, Step};
+use super::{Db, preflight};
+use crate::clock;
+use crate::sqlite::frame_offset;
+
+impl Db {
+    /// Decides, after a hand-over, whether more is needed, and does it.
+    pub(super) fn checkpoint_if_due(&mut self, report: &mut SyncReport) -> Result<()> {
+        let reached = self.reached();
+        if self.lock_above.salt != reached.salt {
+            self.lock_above = WalPosition::start_of(reached.salt);
+        }
+        if self.attached().is_mark_behind(reached) && self.is_lock_due() {
+            // The next try waits until the WAL has grown by as much again: a reader that stays would make each one vain.
+            self.lock_above = reached;
+            self.last_rest = Some(clock::monotonic());
+            self.checkpoint_under_lock(report)?;
+        }
+        let reached = self.reached();
+        if self.attached().is_mark_behind(reached) {
+            self.warn_of_growth(reached.frames);
+            return Ok(());
+        }
+        self.last_rest = Some(clock::monotonic());
+        if self.settings.truncate_page_n.is_some_and(|limit| reached.frames >= limit) {
+            self.truncate(report)?;
+        }
+        Ok(())
+    }
+
+    fn is_lock_due(&self) -> bool {
+        let frames = self.reached().frames;
+        let by_size = frames >= self.lock_above.frames.saturating_add(self.settings.min_checkpoint_page_count);
+        let by_time = self.settings.checkpoint_interval.is_some_and(|interval| {
+            self.last_rest.is_some_and(|last| clock::monotonic().saturating_duration_since(last) >= interval)
+        });
+        by_size || by_time
+    }
+
+    fn warn_of_growth(&self, frames: u32) {
+        if self.settings.truncate_page_n.is_some_and(|limit| frames >= limit) {
+            let wal_bytes = frame_offset(frames, self.attached().page_size);
+            tracing::warn!(
+                path = %self.files.path.display(),
+                wal_bytes,
+                "wal cannot shrink: a reader of the application stands in its way"
+            );
+        }
+    }
+
+    /// With the write lock held, nothing can be committed between the copy and the checkpoint. Gives up when the lock is
+    /// taken, or when more is left than fits into memory.
+    pub(super) fn checkpoint_under_lock(&mut self, report: &mut SyncReport) -> Result<()> {
+        let path = self.files.path.clone();
+        let failed = |error| preflight::explain("open second connection", &path, error);
+        let second = Connection::open(&path).map_err(failed)?;
+        if !rules::is_off(Rule::Lock) {
+            match second.begin_write() {
+                Ok(()) => {}
+                Err(error) if DbError::is_busy(&error) => return Ok(()),
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        let locked = clock::monotonic();
+        self.attached_mut().second = Some(second);
+        rules::passed(Step::Locked);
+        let outcome = self.checkpoint_locked(report);
+        self.release();
+        report.write_lock_held += locked.elapsed();
+        outcome
+    }
+
+    fn checkpoint_locked(&mut self, report: &mut SyncReport) -> Result<()> {
+        if self.copy_into_memory()? == Copied::NotNow {
+            return Ok(());
+        }
+        rules::passed(Step::Copied);
+        self.move_mark(report)?;
+        let reached = self.reached();
+        self.attached_mut().note_rest(reached)
+    }
+
+    /// Gives the space of a huge WAL file back. Everything in it is in the database and copied, and our mark at 0 keeps the
+    /// checkpoint from touching anything that is committed meanwhile; it then answers "busy", at once.
+    fn truncate(&mut self, report: &mut SyncReport) -> Result<()> {
+        self.flush(report)?;
+        let path = &self.files.path;
+        let failed = |error| preflight::explain("open second connection", path, error);
+        let second = Connection::open(path).map_err(failed)?;
+        let locked = clock::monotonic();
+        match second.checkpoint_truncate() {
+            Ok(answer) => {
+                let duration = locked.elapsed();
+                report.write_lock_held += duration;
+                let complete = !answer.busy;
+                report.checkpoints.push(Checkpoint { mode: CheckpointMode::Truncate, complete, duration });
+            }
+            Err(error) => tracing::warn!(path = %path.display(), %error, "truncate checkpoint failed"),
+        }
+        drop(second);
+        self.copy_to_end(report)
+    }
+}

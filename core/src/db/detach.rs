@@ -1,0 +1,43 @@
+//! Detach: leave the database as the application expects it, and remember enough to recognise it.
+//!
+//! | at close | if we are the last connection |
+//! |---|---|
+//! | everything in the WAL is in the database file and copied | SQLite removes `-wal` and `-shm`; the database file is not touched |
+//! | frames are left | everything stays; the next opener recovers and appends |
+
+use super::error::Result;
+use super::report::SyncReport;
+use super::{Db, page_checksums};
+
+/// How many moves of the read mark are tried to get the whole WAL into the database file.
+const MAX_MOVES: u32 = 2;
+
+impl Db {
+    /// The steps of [`Db::detach`]; after an error the caller closes the attachment.
+    pub(super) fn detach_steps(&mut self, report: &mut SyncReport) -> Result<()> {
+        loop {
+            self.sync_pass(report)?;
+            if !std::mem::take(&mut report.more) {
+                break;
+            }
+        }
+        for _ in 0..MAX_MOVES {
+            if !self.attached().is_mark_behind(self.reached()) {
+                break;
+            }
+            self.hand_over(report)?;
+            self.copy_to_end(report)?;
+            self.flush(report)?;
+        }
+        let reached = self.reached();
+        self.attached_mut().note_rest(reached)?;
+        self.save_rest(true)?;
+        if let Some(newest) = self.newest {
+            page_checksums::bring_forward(&self.meta, Some(newest), newest, true);
+        }
+        if self.attached().rest.is_some() {
+            self.attached().main.checkpoint_on_close();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+//! Moving the read mark forward, hand over hand: a second connection takes a read lock before the first lets go, so that
+//! there is no moment without a reader, and no write lock is needed.
+//!
+//! Safe because: if the second stands in the WAL, nobody restarts it meanwhile. If it stands at 0, every frame was in the
+//! database file while the first still held its mark, so none lies above that mark, and what is committed later cannot be
+//! moved into the file.
+
+use super::copy::Copied;
+use super::error::{DbError, Result};
+use super::open::Connection;
+use super::report::{Checkpoint, CheckpointMode, SyncReport};
+use super::rules::{self, Rule, Step};
+use super::{Db, preflight};
+use crate::clock;
+
+impl Db {
+    /// One move, with a passive checkpoint in the middle of it. Does nothing if another program is in the way.
+    pub(super) fn hand_over(&mut self, report: &mut SyncReport) -> Result<()> {
+        let Some(second) = self.second_reader()? else { return Ok(()) };
+        self.attached_mut().second = Some(second);
+        rules::passed(Step::Held);
+        if self.copy(report)? == Copied::Limited {
+            self.release();
+            report.more = true;
+            return Ok(());
+        }
+        rules::passed(Step::Copied);
+        self.move_mark(report)?;
+        // Whatever was committed until the new mark may be in the database file already, and the WAL restarted as soon as
+        // the second lets go.
+        if !rules::is_off(Rule::LastLook) {
+            self.copy_to_end(report)?;
+        }
+        rules::passed(Step::Copied);
+        self.release();
+        Ok(())
+    }
+
+    /// Lets go of the read lock, checkpoints what can be, and takes a new one. The caller keeps the WAL in place meanwhile.
+    pub(super) fn move_mark(&mut self, report: &mut SyncReport) -> Result<()> {
+        let started = clock::monotonic();
+        let attachment = self.attached_mut();
+        attachment.rest = None;
+        attachment.free_mark = None;
+        attachment.main.rollback();
+        rules::passed(Step::Unread);
+        match attachment.main.checkpoint_passive() {
+            Ok(answer) => report.checkpoints.push(Checkpoint {
+                mode: CheckpointMode::Passive,
+                complete: !answer.busy && answer.frames == answer.backfilled,
+                duration: started.elapsed(),
+            }),
+            // The application's disk is in trouble, not ours: what is committed is still in the WAL.
+            Err(error) => tracing::warn!(path = %self.files.path.display(), %error, "passive checkpoint failed"),
+        }
+        rules::passed(Step::Passive);
+        self.attached_mut().begin_read()?;
+        rules::passed(Step::Read);
+        Ok(())
+    }
+
+    /// Closes the second connection, and with it whatever lock it held.
+    pub(super) fn release(&mut self) {
+        if let Some(second) = self.attached_mut().second.take() {
+            second.rollback();
+        }
+        rules::passed(Step::Released);
+    }
+
+    /// A second connection with a read lock; `None` if it cannot be had at the moment.
+    fn second_reader(&self) -> Result<Option<Connection>> {
+        let path = &self.files.path;
+        let failed = |error| preflight::explain("open second connection", path, error);
+        let second = Connection::open(path).map_err(failed)?;
+        if rules::is_off(Rule::Hold) {
+            return Ok(Some(second));
+        }
+        match second.begin_read() {
+            Ok(()) => Ok(Some(second)),
+            Err(error) if DbError::is_busy(&error) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
