@@ -67,6 +67,47 @@ impl DatabaseChecksum {
     }
 }
 
+/// Everything that is summed up over the pages of a file while they go by. Parts may be summed apart and joined in order.
+#[derive(Clone)]
+pub(crate) struct ContentDigest {
+    file: FileChecksum,
+    /// Only where the file carries one that can be compared without the database.
+    database: Option<DatabaseChecksum>,
+}
+
+impl ContentDigest {
+    /// Of nothing yet.
+    pub(crate) fn new(with_database: bool) -> ContentDigest {
+        ContentDigest { file: FileChecksum::new(), database: with_database.then(DatabaseChecksum::default) }
+    }
+
+    /// Takes bytes that are no page.
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        self.file.update(bytes);
+    }
+
+    /// Takes a page.
+    pub(super) fn update_page(&mut self, pgno: Pgno, page: &[u8]) {
+        self.file.update(page);
+        if let Some(database) = &mut self.database {
+            database.toggle(page_checksum(pgno, page));
+        }
+    }
+
+    /// Appends the digest of what follows.
+    pub(crate) fn append(&mut self, following: &ContentDigest) {
+        self.file.append(&following.file);
+        if let (Some(database), Some(part)) = (&mut self.database, following.database) {
+            database.0 ^= part.0;
+        }
+    }
+
+    /// The two sums so far.
+    pub(super) fn values(&self) -> (u64, Option<u64>) {
+        (self.file.value(), self.database.map(DatabaseChecksum::value))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,38 +5,32 @@
 
 use std::io::Read;
 
-use super::checksum::{DatabaseChecksum, FileChecksum, page_checksum};
+use super::checksum::ContentDigest;
 use super::frame_reader::FrameReader;
 use super::{FileName, Header, LtxError, PageSize, Pgno, Trailer};
 
 /// Decodes one file.
 pub struct Decoder<R: Read> {
     frames: FrameReader<R>,
-    checksum: FileChecksum,
+    digest: ContentDigest,
     payload: Vec<u8>,
-    /// Only for a first file that carries database checksums, which can be compared without the database.
-    database: Option<DatabaseChecksum>,
 }
 
 impl<R: Read> Decoder<R> {
     /// Reads the header. Accepts whatever Litestream's restore accepts, except what would make the result depend on
     /// luck (a page of the wrong length, pages out of order, the lock page).
     pub fn new(reader: R) -> Result<Self, LtxError> {
-        Self::with_frames(FrameReader::new(reader, false)?)
+        Ok(Self::with_frames(FrameReader::new(reader, false)?))
     }
 
     /// As [`Decoder::new`], and insists on what only a wrong writer gets wrong: pages within the commit size, an index
     /// that agrees with the pages, no post-apply checksum where none is kept.
     pub fn strict(reader: R) -> Result<Self, LtxError> {
-        Self::with_frames(FrameReader::new(reader, true)?)
+        Ok(Self::with_frames(FrameReader::new(reader, true)?))
     }
 
-    fn with_frames(frames: FrameReader<R>) -> Result<Self, LtxError> {
-        let mut checksum = FileChecksum::new();
-        checksum.update(frames.raw_header());
-        let header = frames.header();
-        let database = (header.is_snapshot() && !header.no_checksum).then(DatabaseChecksum::default);
-        Ok(Decoder { frames, checksum, payload: Vec::new(), database })
+    fn with_frames(frames: FrameReader<R>) -> Self {
+        Decoder { digest: frames.digest(), frames, payload: Vec::new() }
     }
 
     /// The validated header.
@@ -61,22 +55,14 @@ impl<R: Read> Decoder<R> {
         }
         self.payload.clear();
         let Some(frame) = self.frames.next_frame(&mut self.payload)? else { return Ok(None) };
-        frame.inflate(self.frames.header(), &self.payload, page, &mut self.checksum)?;
-        if let Some(database) = &mut self.database {
-            database.toggle(page_checksum(frame.pgno, page));
-        }
+        let page_size = self.page_size();
+        frame.inflate(&self.payload, page, page_size, &mut self.digest)?;
         Ok(Some(frame.pgno))
     }
 
     /// Reads what follows the last page and compares the checksums. Every page must have been read.
     pub fn finish(self) -> Result<Trailer, LtxError> {
-        let trailer = self.frames.finish(self.checksum)?;
-        match self.database.map(DatabaseChecksum::value) {
-            Some(computed) if computed != trailer.post_apply_checksum => {
-                Err(LtxError::PostApplyMismatch { stored: trailer.post_apply_checksum, computed })
-            }
-            _ => Ok(trailer),
-        }
+        self.frames.finish(self.digest)
     }
 }
 

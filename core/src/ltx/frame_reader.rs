@@ -6,13 +6,13 @@
 use std::io::{BufRead, BufReader, Read};
 use std::ops::Range;
 
-use super::checksum::FileChecksum;
+use super::checksum::ContentDigest;
 use super::header::HEADER_LEN;
 use super::page::{self, END_MARKER, FLAG_BLOCK, HEAD_LEN, PAGE_HEADER_LEN};
 use super::page_index::{INDEX_SIZE_LEN, IndexDigest};
 use super::page_order::PageOrder;
 use super::trailer::TRAILER_LEN;
-use super::{Header, LtxError, Pgno, Trailer, varint};
+use super::{Header, LtxError, PageSize, Pgno, Trailer, varint};
 
 /// Small, because a merge holds one for each of its inputs; large enough that a block is two system calls at most.
 const BUFFER_LEN: usize = 32 << 10;
@@ -36,26 +36,26 @@ enum Form {
 }
 
 impl Frame {
-    /// Puts the page into `page` and both of its parts into the file checksum.
+    /// Puts the page into `page`, which is one page long, and the frame into `digest`.
     pub(crate) fn inflate(
         &self,
-        header: &Header,
         arena: &[u8],
         page: &mut [u8],
-        checksum: &mut FileChecksum,
+        page_size: PageSize,
+        digest: &mut ContentDigest,
     ) -> Result<(), LtxError> {
         let data = &arena[self.data.clone()];
         match self.form {
             Form::Block => {
-                page::inflate_block(self.pgno, data, page, header.page_size)?;
-                checksum.update(&self.head);
+                page::inflate_block(self.pgno, data, page, page_size)?;
+                digest.update(&self.head);
             }
             Form::Page => {
                 page.copy_from_slice(data);
-                checksum.update(&self.head[..PAGE_HEADER_LEN]);
+                digest.update(&self.head[..PAGE_HEADER_LEN]);
             }
         }
-        checksum.update(page);
+        digest.update_page(self.pgno, page);
         Ok(())
     }
 }
@@ -97,9 +97,16 @@ impl<R: Read> FrameReader<R> {
         &self.header
     }
 
-    /// The header as it stands in the file: reserved bytes enter the checksum too.
-    pub(crate) fn raw_header(&self) -> &[u8; HEADER_LEN] {
-        &self.raw_header
+    /// The digest of the file up to its first page. The header enters as it stands in the file, reserved bytes too.
+    pub(crate) fn digest(&self) -> ContentDigest {
+        let mut digest = self.part_digest();
+        digest.update(&self.raw_header);
+        digest
+    }
+
+    /// An empty digest, for pages that are inflated apart.
+    pub(crate) fn part_digest(&self) -> ContentDigest {
+        ContentDigest::new(self.header.is_snapshot() && !self.header.no_checksum)
     }
 
     /// Demands every page, whatever the file's first transaction.
@@ -163,33 +170,42 @@ impl<R: Read> FrameReader<R> {
         Ok((Form::Page, data, counted.count))
     }
 
-    /// Reads everything behind the pages, putting it into `checksum`, which must have taken header and pages, and
-    /// compares. The stream must end with the trailer.
-    pub(crate) fn finish(mut self, mut checksum: FileChecksum) -> Result<Trailer, LtxError> {
+    /// Reads everything behind the pages and compares it with `digest`, which must have taken header and pages. The
+    /// stream must end with the trailer.
+    pub(crate) fn finish(mut self, mut digest: ContentDigest) -> Result<Trailer, LtxError> {
         if !self.ended {
             return Err(LtxError::PagesLeft);
         }
-        checksum.update(&END_MARKER);
-        let mut index = self.read_index(&mut checksum)?;
-        self.check_index(&mut index, &mut checksum)?;
+        digest.update(&END_MARKER);
+        let index = self.read_index(&mut digest)?;
+        self.check_index(&index, &mut digest)?;
         let mut bytes = [0; TRAILER_LEN];
         self.reader.read_exact(&mut bytes).map_err(LtxError::reading("trailer"))?;
-        let trailer = Trailer::parse(&bytes);
-        checksum.update(&trailer.post_apply_checksum.to_be_bytes());
-        let (stored, computed) = (trailer.file_checksum, checksum.value());
-        if stored != computed {
-            return Err(LtxError::FileChecksum { stored, computed });
-        }
         if !self.reader.fill_buf()?.is_empty() {
             return Err(LtxError::TrailingBytes);
         }
-        if self.expected_index.is_some() && self.header.no_checksum && trailer.post_apply_checksum != 0 {
-            return Err(LtxError::PostApplyNotAllowed);
-        }
+        let trailer = Trailer::parse(&bytes);
+        digest.update(&trailer.post_apply_checksum.to_be_bytes());
+        self.check_trailer(&trailer, &digest)?;
         Ok(trailer)
     }
 
-    fn read_index(&mut self, checksum: &mut FileChecksum) -> Result<IndexDigest, LtxError> {
+    fn check_trailer(&self, trailer: &Trailer, digest: &ContentDigest) -> Result<(), LtxError> {
+        let (file, database) = digest.values();
+        if trailer.file_checksum != file {
+            return Err(LtxError::FileChecksum { stored: trailer.file_checksum, computed: file });
+        }
+        let stored = trailer.post_apply_checksum;
+        match database {
+            Some(computed) if computed != stored => Err(LtxError::PostApplyMismatch { stored, computed }),
+            None if self.expected_index.is_some() && self.header.no_checksum && stored != 0 => {
+                Err(LtxError::PostApplyNotAllowed)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn read_index(&mut self, digest: &mut ContentDigest) -> Result<IndexDigest, LtxError> {
         let mut index = IndexDigest::new();
         let mut raw = Vec::with_capacity(BUFFER_LEN);
         while self.read_varint(&mut raw)? != 0 {
@@ -197,19 +213,19 @@ impl<R: Read> FrameReader<R> {
             self.read_varint(&mut raw)?;
             if raw.len() >= BUFFER_LEN - 3 * varint::MAX_LEN {
                 index.push_raw(&raw);
-                checksum.update(&raw);
+                digest.update(&raw);
                 raw.clear();
             }
         }
         index.push_raw(&raw);
-        checksum.update(&raw);
+        digest.update(&raw);
         Ok(index)
     }
 
-    fn check_index(&mut self, index: &mut IndexDigest, checksum: &mut FileChecksum) -> Result<(), LtxError> {
+    fn check_index(&mut self, index: &IndexDigest, digest: &mut ContentDigest) -> Result<(), LtxError> {
         let mut size = [0; INDEX_SIZE_LEN];
         self.reader.read_exact(&mut size).map_err(LtxError::reading("page index"))?;
-        checksum.update(&size);
+        digest.update(&size);
         let Some(expected) = &mut self.expected_index else { return Ok(()) };
         expected.close();
         if !index.matches(expected) {

@@ -1,5 +1,7 @@
 //! One LTX file as a listing shows it: everything a plan is made from, without opening the file.
 
+use std::fmt;
+
 use super::{FileName, Level, Txid};
 use crate::clock::UnixMillis;
 
@@ -22,5 +24,11 @@ impl LtxInfo {
     /// Its name within its level.
     pub fn file_name(&self) -> FileName {
         FileName::new(self.min_txid, self.max_txid)
+    }
+}
+
+impl fmt::Display for LtxInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ltx file {} of level {}", self.file_name(), self.level)
     }
 }

@@ -23,14 +23,21 @@ mod page_size;
 mod trailer;
 mod varint;
 
+pub(crate) use checksum::ContentDigest;
 pub use checksum::{CHECKSUM_FLAG, DatabaseChecksum, FileChecksum, page_checksum};
 pub use decoder::{Decoder, Verified, verify};
 pub use encoder::Encoder;
 pub use error::{HeaderError, LtxError};
 pub use file_name::{FileName, ParseFileNameError, is_contiguous};
+pub(crate) use frame_reader::{Frame, FrameReader};
 pub use header::{HEADER_LEN, Header};
 pub use ids::{Level, ParseTxidError, Pos, Txid};
 pub use info::LtxInfo;
 pub use merge::{Merge, compact};
 pub use page_size::{PageSize, Pgno};
 pub use trailer::{TRAILER_LEN, Trailer};
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
