@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use super::refusal::RECORD_MAGIC;
+use litestream_sdk_abi::RECORD_MAGIC;
 use memchr::memmem;
 use serde::Deserialize;
 

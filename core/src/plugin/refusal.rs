@@ -8,8 +8,7 @@ use super::search;
 use super::trust::Distrust;
 
 /// The ABI this program speaks.
-pub const ABI: u32 = 1;
-pub(super) const RECORD_MAGIC: &str = "LITESTREAM-RS PLUGIN RECORD 1\n";
+pub const ABI: u32 = litestream_sdk_abi::ABI;
 
 /// A plugin file that is not used. Shown as two lines.
 #[derive(Clone, Debug)]

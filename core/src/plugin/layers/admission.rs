@@ -30,14 +30,15 @@ const CLASSES: [Class; 3] = [Class::Write, Class::Read, Class::Delete];
 
 /// Gives out permits.
 pub(in crate::plugin) struct Admission {
-    /// The limit when all is well; never 0.
-    ceiling: u32,
     state: Mutex<State>,
     /// New calls wait until then.
     held_until: watch::Sender<Option<Instant>>,
 }
 
 struct State {
+    /// Never exceeded: more calls at once than the store takes.
+    ceiling: u32,
+    /// The present limit, at most the ceiling.
     limit: u32,
     in_flight: [u32; 3],
     waiting: [VecDeque<oneshot::Sender<Permit>>; 3],
@@ -66,6 +67,7 @@ impl Admission {
     pub fn new(ceiling: u32) -> Arc<Admission> {
         let ceiling = ceiling.max(1);
         let state = State {
+            ceiling,
             limit: ceiling,
             in_flight: [0; 3],
             waiting: Default::default(),
@@ -74,7 +76,7 @@ impl Admission {
             successes: 0,
             storms: 0,
         };
-        Arc::new(Admission { ceiling, state: Mutex::new(state), held_until: watch::Sender::new(None) })
+        Arc::new(Admission { state: Mutex::new(state), held_until: watch::Sender::new(None) })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -141,7 +143,7 @@ impl Admission {
             if storms == state.storms {
                 state.storms += 1;
                 state.limit = (state.limit / 2).max(1);
-                tracing::debug!(limit = state.limit, ceiling = self.ceiling, "store asks to slow down");
+                tracing::debug!(limit = state.limit, ceiling = state.ceiling, "store asks to slow down");
             }
         }
         if let Some(wait) = retry_after {
@@ -160,7 +162,7 @@ impl Admission {
     pub fn succeeded(self: &Arc<Self>) {
         {
             let mut state = self.lock();
-            if state.limit >= self.ceiling {
+            if state.limit >= state.ceiling {
                 return;
             }
             state.successes += 1;
@@ -186,26 +188,29 @@ impl State {
         self.last_grant[class as usize] = self.grants;
     }
 
-    /// The most calls of a class at once, so that an eighth stays free for each of the others.
+    /// The most calls of a class at once, so that an eighth stays free for each of the others, and always one place
+    /// that no write can take: the body of a write may itself be read from this store.
     fn cap(&self, class: Class) -> u32 {
-        if self.limit < 4 {
-            return self.limit;
+        match (class, self.limit) {
+            (Class::Write, 2..4) => self.limit - 1,
+            (_, ..4) => self.limit,
+            (Class::Delete, _) => self.limit / 4,
+            (Class::Write | Class::Read, _) => self.limit - 2 * (self.limit / 8).max(1),
         }
-        match class {
-            Class::Delete => self.limit / 4,
-            Class::Write | Class::Read => self.limit - 2 * (self.limit / 8).max(1),
-        }
+    }
+
+    fn has_room(&self, class: Class) -> bool {
+        let (all, own) = (self.in_flight.iter().sum::<u32>(), self.in_flight[class as usize]);
+        // A limit lowered to one must not let a write wait for ever for the read that feeds it.
+        let first_read = class == Class::Read && own == 0 && all < self.ceiling;
+        first_read || (all < self.limit && own < self.cap(class))
     }
 
     /// The class whose turn it is: somebody waits, there is room, and it has the fewest calls in flight.
     fn next_class(&self) -> Option<Class> {
-        if self.in_flight.iter().sum::<u32>() >= self.limit {
-            return None;
-        }
         CLASSES
             .into_iter()
-            .filter(|class| !self.waiting[*class as usize].is_empty())
-            .filter(|class| self.in_flight[*class as usize] < self.cap(*class))
+            .filter(|class| !self.waiting[*class as usize].is_empty() && self.has_room(*class))
             .min_by_key(|class| (self.in_flight[*class as usize], self.last_grant[*class as usize]))
     }
 }
@@ -223,10 +228,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn never_more_than_the_limit_and_in_order() {
         let admission = Admission::new(2);
-        let first = admission.admit(Class::Write).await;
-        let _second = admission.admit(Class::Write).await;
-        let mut third = Box::pin(admission.admit(Class::Write));
-        let mut fourth = Box::pin(admission.admit(Class::Write));
+        let first = admission.admit(Class::Read).await;
+        let _second = admission.admit(Class::Read).await;
+        let mut third = Box::pin(admission.admit(Class::Read));
+        let mut fourth = Box::pin(admission.admit(Class::Read));
         assert!(now(&mut third).is_none() && now(&mut fourth).is_none());
         drop(first);
         assert!(now(&mut fourth).is_none(), "the third came first");
@@ -244,6 +249,19 @@ mod tests {
         let _read = now(admission.admit(Class::Read)).expect("a place for reads");
         let _delete = now(admission.admit(Class::Delete)).expect("a place for deletes");
         assert!(now(admission.admit(Class::Read)).is_none(), "the pool is full");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_is_fed_by_a_read_of_the_same_store_always_gets_it() {
+        for (ceiling, storms) in [(2, 0), (3, 0), (4, 9), (64, 9)] {
+            let admission = Admission::new(ceiling);
+            (0..storms).for_each(|_| admission.rate_limited(admission.storms(), None));
+            let mut writes = Vec::new();
+            while let Some(permit) = now(admission.admit(Class::Write)) {
+                writes.push(permit);
+            }
+            assert!(now(admission.admit(Class::Read)).is_some(), "ceiling {ceiling}, {} writes", writes.len());
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -28,6 +28,11 @@ pub(super) mod reopen;
 pub(super) mod retry;
 pub(super) mod timeout;
 
+#[cfg(test)]
+pub(in crate::plugin) mod fake;
+#[cfg(test)]
+mod tests;
+
 /// Keeps the size hint of a body that was wrapped.
 pub(super) fn hinted(body: Body, size: Option<u64>) -> Body {
     match size {

@@ -63,20 +63,27 @@ impl Reopen {
         Ok(Reopen { shared: Arc::new(shared), capability })
     }
 
-    async fn call<T, F: Future<Output = Result<T>>>(&self, call: impl FnOnce(Arc<dyn Storage>) -> F) -> Result<T> {
+    /// The answer, and which store gave it.
+    async fn call<T, F>(&self, call: impl FnOnce(Arc<dyn Storage>) -> F) -> Result<(T, u64)>
+    where
+        F: Future<Output = Result<T>>,
+    {
         let (store, generation) = self.shared.store().await?;
-        let result = call(store).await;
-        if let Err(error) = &result {
-            self.shared.judge(generation, error);
+        match call(store).await {
+            Ok(answer) => Ok((answer, generation)),
+            Err(error) => {
+                self.shared.judge(generation, &error);
+                Err(error)
+            }
         }
-        result
     }
 
     fn judged<T>(
         &self,
+        generation: u64,
         stream: impl Stream<Item = Result<T>> + Send + 'static,
     ) -> impl Stream<Item = Result<T>> + Send + 'static {
-        let (shared, generation) = (self.shared.clone(), self.shared.lock().generation);
+        let shared = self.shared.clone();
         stream.inspect(move |item| {
             if let Err(error) = item {
                 shared.judge(generation, error);
@@ -172,27 +179,26 @@ impl Storage for Reopen {
     }
 
     async fn list(&self, request: ListRequest) -> Result<Pages> {
-        let pages = self.call(|store| async move { store.list(request).await }).await?;
-        Ok(self.judged(pages).boxed())
+        let (pages, generation) = self.call(|store| async move { store.list(request).await }).await?;
+        Ok(self.judged(generation, pages).boxed())
     }
 
     async fn stat(&self, key: &ObjectKey) -> Result<ObjectInfo> {
-        self.call(|store| async move { store.stat(key).await }).await
+        Ok(self.call(|store| async move { store.stat(key).await }).await?.0)
     }
 
     async fn read(&self, request: ReadRequest) -> Result<(Option<ObjectInfo>, Body)> {
-        let (info, body) = self.call(|store| async move { store.read(request).await }).await?;
+        let ((info, body), generation) = self.call(|store| async move { store.read(request).await }).await?;
         let size = body.size_hint();
-        Ok((info, super::hinted(Body::new(self.judged(body.into_stream())), size)))
+        Ok((info, super::hinted(Body::new(self.judged(generation, body.into_stream())), size)))
     }
 
     async fn write(&self, request: WriteRequest, body: Body) -> Result<ObjectInfo> {
-        self.call(|store| async move { store.write(request, body).await }).await
+        Ok(self.call(|store| async move { store.write(request, body).await }).await?.0)
     }
 
     async fn delete(&self, keys: Vec<ObjectKey>) -> Result<Vec<Result<()>>> {
-        let generation = self.shared.lock().generation;
-        let results = self.call(|store| async move { store.delete(keys).await }).await?;
+        let (results, generation) = self.call(|store| async move { store.delete(keys).await }).await?;
         for error in results.iter().filter_map(|result| result.as_ref().err()) {
             self.shared.judge(generation, error);
         }
@@ -208,6 +214,6 @@ impl Storage for Reopen {
     }
 
     async fn extension(&self, operation: &str, args: Bytes) -> Result<Bytes> {
-        self.call(|store| async move { store.extension(operation, args).await }).await
+        Ok(self.call(|store| async move { store.extension(operation, args).await }).await?.0)
     }
 }
