@@ -21,7 +21,7 @@ options! {
     /// The keys of a file replica.
     pub struct FileOptions {
         /// Directory of the replica. `~` is the home directory; a relative path begins at the working directory.
-        path: String = "", [location];
+        path: String = "", [location, not_with_url];
         /// The path of a replica URL, as it was written.
         url_path: String = "", [location, hidden];
         /// The home directory, for `~`.
@@ -31,9 +31,6 @@ options! {
 
 /// Takes the path out of a URL. The host part counts as the first directory, as it does for the reference.
 pub(crate) fn from_url(url: &Url, set: &mut Values) -> Result<()> {
-    if set.contains("path") {
-        return Err(StorageError::invalid_input("cannot specify url & path for file replica"));
-    }
     if let Some((name, _)) = url.query.first() {
         return Err(StorageError::invalid_input(format!("a file url has no parameters, and `{name}` is one")));
     }
@@ -73,7 +70,7 @@ pub(crate) fn locate(options: &FileOptions) -> Result<Location> {
 pub(crate) fn resolve(at: &Location, db: &DbPath) -> Result<ReplicaPath> {
     match at.extra(SINGLE) {
         None => Ok(at.base.join(db)),
-        Some(single) if db.segments().next().is_none() => ReplicaPath::clean(single),
+        Some(single) if db.is_empty() => ReplicaPath::clean(single),
         Some(_) => db.segments().try_fold(at.base.clone(), |path, segment| path.child(escape(segment))),
     }
 }

@@ -3,11 +3,10 @@
 //! Only regular files (also behind a symbolic link) are objects. Directories behind a symbolic link are not entered: a
 //! link upwards would make the walk endless.
 
-use std::ffi::OsStr;
-use std::fs::{self, DirEntry, Metadata};
+use std::fs::{self, DirEntry};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::vec;
 
 use litestream_sdk::{Entry, ListMode, ListRequest, ObjectKey, Page, ReplicaPath, Result};

@@ -1,6 +1,5 @@
 //! The commands, one file each: its texts and flags as data, and what it does.
 
-
 mod version;
 
 use std::ffi::OsString;
@@ -66,7 +65,9 @@ fn one_positional(args: &Args, required: &str, example: &str) -> anyhow::Result<
 fn too_many_arguments(args: &Args) -> anyhow::Error {
     let flag = args.positionals.iter().filter_map(|argument| argument.to_str()).find(|text| text.starts_with('-'));
     match flag {
-        Some(flag) => UsageError::new(format!("too many arguments\nNote: {flag} must stand before the first argument that is no flag")),
+        Some(flag) => UsageError::new(format!(
+            "too many arguments\nNote: {flag} must stand before the first argument that is no flag"
+        )),
         None => UsageError::new("too many arguments"),
     }
 }

@@ -7,9 +7,9 @@
 mod fields;
 mod json;
 mod pretty;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};

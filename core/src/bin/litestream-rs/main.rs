@@ -67,7 +67,8 @@ fn print_program_usage(exit: Exit) -> anyhow::Result<Exit> {
 /// For a group (`plugin`) alone or with an unknown second word, the words it knows are the remedy.
 fn unknown_command(word: &str, arguments: &[OsString]) -> anyhow::Error {
     let typed: Vec<_> = arguments.iter().take(2).map(|argument| argument.to_string_lossy()).collect();
-    let group: Vec<_> = commands::ALL.iter().map(|c| c.name).filter(|name| name.starts_with(&format!("{word} "))).collect();
+    let group: Vec<_> =
+        commands::ALL.iter().map(|c| c.name).filter(|name| name.starts_with(&format!("{word} "))).collect();
     if !group.is_empty() {
         let nearest = args::nearest(&typed.join(" "), group.iter().copied());
         let wanted = nearest.map_or_else(|| group.join(&format!("\n     {PROGRAM} ")), str::to_owned);

@@ -29,9 +29,9 @@ pub(crate) enum Fault {
 }
 
 pub(crate) struct Fake {
-    pub capability: Capability,
+    capability: Capability,
     /// The time that stat gives: exactly the written one, or nothing.
-    pub keeps_time: bool,
+    keeps_time: bool,
     pub objects: Mutex<BTreeMap<ObjectKey, (Bytes, Timestamp, u64)>>,
     faults: Mutex<HashMap<&'static str, VecDeque<Fault>>>,
     /// Each call with its arguments.
@@ -60,6 +60,17 @@ impl Fake {
             calls: Mutex::default(),
             writes: AtomicU64::new(0),
         }
+    }
+
+    /// Of stores that keep no written time.
+    pub fn keeping_time(mut self, keeps_time: bool) -> Fake {
+        self.keeps_time = keeps_time;
+        self
+    }
+
+    pub fn with(mut self, capability: Capability) -> Fake {
+        self.capability = capability;
+        self
     }
 
     pub fn plan(&self, operation: &'static str, faults: impl IntoIterator<Item = Fault>) {
@@ -92,7 +103,9 @@ impl Fake {
 /// Pieces, then perhaps an error or silence.
 fn faulty<T: Send + 'static>(pieces: Vec<T>, fault: Option<Fault>) -> stream::BoxStream<'static, Result<T>> {
     match fault {
-        Some(Fault::CutAfter(_, error)) => stream::iter(pieces.into_iter().map(Ok)).chain(stream::iter([Err(error)])).boxed(),
+        Some(Fault::CutAfter(_, error)) => {
+            stream::iter(pieces.into_iter().map(Ok)).chain(stream::iter([Err(error)])).boxed()
+        }
         Some(Fault::HangAfter(_)) => stream::iter(pieces.into_iter().map(Ok)).chain(stream::pending()).boxed(),
         _ => stream::iter(pieces.into_iter().map(Ok)).boxed(),
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 use litestream_sdk::{
     Body, Capability, ErrorKind, ListRequest, ObjectInfo, Pages, ReadRequest, ReplicaPath, Result, Storage, Timestamp,
     WriteRequest, async_trait,
@@ -144,9 +144,7 @@ async fn a_plugin_gets_no_more_than_it_was_granted_until_it_frees_some() {
 
 #[tokio::test(start_paused = true)]
 async fn memory_is_reserved_by_size_and_capability_and_comes_back() {
-    let mut fake = Fake::new(0);
-    fake.capability = Capability::new(0).with_write_buffer(2 * MIB..=4 * MIB);
-    let (fake, storage) = shared(fake);
+    let (fake, storage) = shared(Fake::new(0).with(Capability::new(0).with_write_buffer(2 * MIB..=4 * MIB)));
     let budget = ByteBudget::new(64 * MIB);
     let layer = Lending::new(storage, budget.clone());
     for (size, granted) in [(Some(100), 100), (Some(3 * MIB), 3 * MIB), (Some(9 * MIB), 4 * MIB), (None, 4 * MIB)] {
@@ -164,14 +162,17 @@ async fn an_open_body_that_nobody_pulls_holds_no_place() {
     let (fake, storage) = shared(Fake::new(0));
     fake.put("a", "x".repeat(30));
     let layer = Concurrency::new(storage, Admission::new(1));
-    let mut bodies = Vec::new();
-    for _ in 0..100 {
-        bodies.push(layer.read(ReadRequest::whole(key("a"))).now_or_never().expect("there is a place").unwrap().1);
-    }
-    for body in &mut bodies {
-        assert!(body.next().now_or_never().expect("there is a place").unwrap().is_some());
-    }
-    assert!(layer.stat(&key("a")).now_or_never().is_some());
+    let open_many = async {
+        let mut bodies = Vec::new();
+        for _ in 0..100 {
+            bodies.push(layer.read(ReadRequest::whole(key("a"))).await.unwrap().1);
+        }
+        for body in &mut bodies {
+            assert!(body.next().await.unwrap().is_some());
+        }
+        layer.stat(&key("a")).await.unwrap();
+    };
+    tokio::time::timeout(Duration::from_secs(1), open_many).await.expect("nobody waits for a place");
 }
 
 #[tokio::test(start_paused = true)]

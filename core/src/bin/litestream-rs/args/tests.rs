@@ -142,6 +142,13 @@ Arguments:
 ";
     let usage = command_usage(&SAMPLE);
     assert!(usage.starts_with(expected), "{usage}");
-    assert!(usage.contains("\n\t-json\n\t    JSON.\n\n\t-plugin-dir DIR\n\t    Plugins.\n\t    May be given more than once.\n"), "{usage}");
-    assert!(usage.ends_with("\nA note.\n\nExamples:\n\n\t# Restore a database.\n\t$ litestream-rs sample -o /tmp/db /path/to/db\n"));
+    assert!(
+        usage.contains(
+            "\n\t-json\n\t    JSON.\n\n\t-plugin-dir DIR\n\t    Plugins.\n\t    May be given more than once.\n"
+        ),
+        "{usage}"
+    );
+    assert!(usage.ends_with(
+        "\nA note.\n\nExamples:\n\n\t# Restore a database.\n\t$ litestream-rs sample -o /tmp/db /path/to/db\n"
+    ));
 }

@@ -15,11 +15,7 @@ pub fn parse_switch(flag: &Flag, text: &OsStr) -> Result<bool, String> {
     match text.to_str() {
         Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
         Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
-        _ => Err(format!(
-            "invalid boolean value {} for -{}: {PARSE_ERROR}",
-            quote(text.as_encoded_bytes()),
-            flag.name
-        )),
+        _ => Err(format!("invalid boolean value {} for -{}: {PARSE_ERROR}", quote(text.as_encoded_bytes()), flag.name)),
     }
 }
 

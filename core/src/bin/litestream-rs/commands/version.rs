@@ -9,7 +9,8 @@ use crate::output;
 /// The version in `Cargo.toml`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-const VERBOSE: Flag = Flag::switch("verbose", "Print detailed build metadata (Rust version, commit, build time, OS/arch).");
+const VERBOSE: Flag =
+    Flag::switch("verbose", "Print detailed build metadata (Rust version, commit, build time, OS/arch).");
 
 /// `version [-verbose]`.
 pub const COMMAND: Command = Command {

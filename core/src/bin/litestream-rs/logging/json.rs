@@ -35,7 +35,8 @@ fn push_fields(text: &mut String, fields: &[Field]) {
             rest = &rest[1..];
             continue;
         };
-        let of_group = |field: &Field| field.name.split_once('.').filter(|(name, _)| *name == group).map(|(_, key)| key);
+        let of_group =
+            |field: &Field| field.name.split_once('.').filter(|(name, _)| *name == group).map(|(_, key)| key);
         let end = rest.iter().position(|field| of_group(field).is_none()).unwrap_or(rest.len());
         let members = rest[..end].iter().filter_map(|field| Some((of_group(field)?.to_owned(), value(&field.value))));
         push_member(text, group, &members.collect::<serde_json::Map<_, _>>().into());

@@ -69,11 +69,24 @@ fn text_lines_equal_the_references() {
 fn text_values_are_quoted_by_slogs_rule() {
     let lines = text_lines(|| {
         info!(
-            a = "", b = "x=y", c = r"back\slash", d = r#"q"q"#, e = "ü", f = "\u{a0}", g = "tab\t", h = 1.5, i = true, p = -3,
-            q = "{x}", r = "'", new = "a\nb", "",
+            a = "",
+            b = "x=y",
+            c = r"back\slash",
+            d = r#"q"q"#,
+            e = "ü",
+            f = "\u{a0}",
+            g = "tab\t",
+            h = 1.5,
+            i = true,
+            p = -3,
+            q = "{x}",
+            r = "'",
+            new = "a\nb",
+            "",
         );
     });
-    let expected = r#"level=INFO msg="" a="" b="x=y" c=back\slash d="q\"q" e=ü f="\u00a0" g="tab\t" h=1.5 i=true p=-3 "#;
+    let expected =
+        r#"level=INFO msg="" a="" b="x=y" c=back\slash d="q\"q" e=ü f="\u00a0" g="tab\t" h=1.5 i=true p=-3 "#;
     assert_eq!(lines, [format!(r#"{expected}q={{x}} r=' new="a\nb""#)]);
 }
 
@@ -94,7 +107,8 @@ fn json_nests_groups_and_counts_nanoseconds() {
         info!(db = "a.db", txid.min = "1", txid.max = "4", size = 578_u64, "compaction complete");
         info!(r#type = "q\"q", "x");
     });
-    let after: Vec<_> = lines.iter().map(|line| line.split_once(r#"+01:00","#).or(line.split_once(r#"+02:00","#)).unwrap().1).collect();
+    let after: Vec<_> =
+        lines.iter().map(|line| line.split_once(r#"+01:00","#).or(line.split_once(r#"+02:00","#)).unwrap().1).collect();
     let expected = [
         r#""level":"INFO","msg":"starting compaction monitor","interval":300000000000,"level":2}"#,
         r#""level":"INFO","msg":"compaction complete","db":"a.db","txid":{"min":"1","max":"4"},"size":578}"#,

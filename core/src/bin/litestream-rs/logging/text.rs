@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use jiff::Zoned;
 use crate::go_duration as duration;
+use jiff::Zoned;
 use tracing::Level;
 
 use super::Line;

@@ -140,7 +140,7 @@ async fn conditional(retry: &Retry, content: &Bytes) -> Result<ObjectInfo> {
 #[tokio::test(start_paused = true)]
 async fn a_conditional_write_whose_answer_was_lost_is_recognised() {
     for keeps_time in [true, false] {
-        let (fake, retry) = retry(Fake { keeps_time, ..Fake::new(IF_ABSENT) });
+        let (fake, retry) = retry(Fake::new(IF_ABSENT).keeping_time(keeps_time));
         fake.plan("write", [Fault::LoseAnswer(error(ErrorKind::TIMEOUT))]);
         assert_eq!(conditional(&retry, &letters(35)).await.unwrap().size, 35);
         let compared = fake.calls_of("read").len();
@@ -151,7 +151,7 @@ async fn a_conditional_write_whose_answer_was_lost_is_recognised() {
 #[tokio::test(start_paused = true)]
 async fn somebody_elses_object_stays_a_conflict() {
     for keeps_time in [true, false] {
-        let (fake, retry) = retry(Fake { keeps_time, ..Fake::new(IF_ABSENT) });
+        let (fake, retry) = retry(Fake::new(IF_ABSENT).keeping_time(keeps_time));
         fake.put("a", "x".repeat(35));
         fake.plan("write", [transient()]);
         assert_eq!(conditional(&retry, &letters(35)).await.unwrap_err().kind, ErrorKind::CONFLICT);
@@ -161,8 +161,7 @@ async fn somebody_elses_object_stays_a_conflict() {
 
 #[tokio::test(start_paused = true)]
 async fn only_the_keys_that_failed_are_deleted_again() {
-    let fake = Fake { capability: Capability::new(0).with_delete_batch(3), ..Fake::new(0) };
-    let (fake, retry) = retry(fake);
+    let (fake, retry) = retry(Fake::new(0).with(Capability::new(0).with_delete_batch(3)));
     for name in ["a", "b", "c", "d"] {
         fake.put(name, "x");
     }
