@@ -31,13 +31,14 @@ options! {
 
 /// Takes the path out of a URL. The host part counts as the first directory, as it does for the reference.
 pub(crate) fn from_url(url: &Url, set: &mut Values) -> Result<()> {
+    // First of all: a URL with a mistake is not also a missing path.
+    set.offer("url-path", format!("/{}{}", url.authority(), url.raw_path), "url");
     if let Some((name, _)) = url.query.first() {
         return Err(StorageError::invalid_input(format!("a file url has no parameters, and `{name}` is one")));
     }
     if let Some(bad) = bad_escape(&url.raw_path) {
         return Err(StorageError::invalid_input(format!("invalid URL escape {bad:?}")));
     }
-    set.offer("url-path", format!("/{}{}", url.authority(), url.raw_path), "url");
     Ok(())
 }
 
@@ -87,7 +88,10 @@ fn absolute(path: &str, home: &str) -> Result<PathBuf> {
         _ => PathBuf::from(path),
     };
     let whole = std::path::absolute(&path).map_err(|error| {
-        StorageError::invalid_input(format!("`{}` cannot be made absolute: {error}", ShownBytes(path.as_os_str().as_encoded_bytes())))
+        StorageError::invalid_input(format!(
+            "`{}` cannot be made absolute: {error}",
+            ShownBytes(path.as_os_str().as_encoded_bytes())
+        ))
     })?;
     Ok(clean(&whole))
 }

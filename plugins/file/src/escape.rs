@@ -23,7 +23,8 @@ pub(crate) fn escape(path: &[u8]) -> String {
 
 /// The text on disk for a URL path that names one place: as it was written if every byte of it is legal, else escaped.
 pub(crate) fn as_written(raw: &str) -> String {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'%' || PLAIN.contains(&byte) || LEGAL.contains(&byte);
+    let legal =
+        |byte: u8| byte.is_ascii_alphanumeric() || byte == b'%' || PLAIN.contains(&byte) || LEGAL.contains(&byte);
     if raw.bytes().all(legal) { raw.to_owned() } else { escape(&unescape(raw)) }
 }
 

@@ -74,7 +74,11 @@ impl Temp {
             if *fate == Fate::Cancelled {
                 return Err(io::Error::new(io::ErrorKind::Interrupted, "the write was cancelled"));
             }
-            if if_absent { rename_if_absent(&self.path, &self.target)? } else { fs::rename(&self.path, &self.target)? }
+            if if_absent {
+                rename_if_absent(&self.path, &self.target)?
+            } else {
+                fs::rename(&self.path, &self.target)?
+            }
             *fate = Fate::Placed;
         }
         sync_dir(parent(&self.target))

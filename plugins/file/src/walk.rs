@@ -125,7 +125,8 @@ impl Walk {
 }
 
 fn sorted_names(dir: &Path) -> io::Result<Vec<Name>> {
-    let mut names = fs::read_dir(dir)?.filter_map(|entry| name_of(entry).transpose()).collect::<io::Result<Vec<_>>>()?;
+    let mut names =
+        fs::read_dir(dir)?.filter_map(|entry| name_of(entry).transpose()).collect::<io::Result<Vec<_>>>()?;
     names.sort_unstable_by(|a, b| a.order.cmp(&b.order));
     Ok(names)
 }
