@@ -1,0 +1,182 @@
+//! The walk: names only, in parallel, without a look at any file.
+//!
+//! A hundred thousand names cost tens of milliseconds; opening as many files costs ten times that. So everything that
+//! a name can decide is decided here, inside the directory that is being read.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jwalk::rayon::{ThreadPool, ThreadPoolBuilder};
+use jwalk::{DirEntry, Parallelism, WalkDirGeneric};
+
+use super::error::{ScanError, system_text};
+use super::skipped::{FileKind, Problem, SkipReason};
+use super::{DirSpec, meta};
+
+/// Files SQLite keeps beside a database; never databases themselves.
+const SIDECAR_SUFFIXES: [&[u8]; 3] = [b"-wal", b"-shm", b"-journal"];
+
+/// A file whose name is wanted.
+pub(super) struct Candidate {
+    /// Below the configured directory.
+    pub(super) relative: PathBuf,
+    pub(super) kind: CandidateKind,
+}
+
+/// What the directory says a candidate is.
+#[derive(Clone, Copy)]
+pub(super) enum CandidateKind {
+    File,
+    Link,
+    NotAFile(FileKind),
+}
+
+/// All a walk found, in no promised order. Paths of `skipped` are relative, like those of candidates.
+#[derive(Default)]
+pub(super) struct Walked {
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) skipped: Vec<(PathBuf, SkipReason)>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// What the walk decided about an entry.
+#[derive(Clone, Debug, Default)]
+enum Decision {
+    #[default]
+    Enter,
+    Take,
+    Skip(SkipReason),
+}
+
+type Entry = DirEntry<((), Decision)>;
+
+/// Threads for one scan. It has its own, so that a directory on a hung mount delays no other.
+pub(super) fn threads(spec: &DirSpec) -> Result<Arc<ThreadPool>, ScanError> {
+    let count = std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 8));
+    let pool = ThreadPoolBuilder::new().num_threads(count).thread_name(|_| "discovery".to_owned()).build();
+    pool.map(Arc::new).map_err(|error| ScanError::Threads { directory: spec.dir.clone(), reason: error.to_string() })
+}
+
+/// Walks the directory of `spec` as far as `spec` says.
+pub(super) fn walk(spec: &DirSpec, pool: &Arc<ThreadPool>) -> Result<Walked, ScanError> {
+    let root = open_root(spec)?;
+    let cut_short = Arc::new(Mutex::new(Vec::new()));
+    let mut walked = Walked::default();
+    for entry in walker(&root, spec, pool, &cut_short) {
+        // Errors inside directories were taken out while reading them; only the root itself is left.
+        let entry = entry.map_err(|error| root_error(spec, "open", error.into()))?;
+        let read_error = entry.read_children.as_ref().and_then(|children| children.error());
+        if entry.depth == 0 {
+            if let Some(error) = read_error.and_then(|error| error.io_error()) {
+                return Err(root_error(spec, "open", clone_of(error)));
+            }
+            continue;
+        }
+        let path = entry.path();
+        let relative = path.strip_prefix(&root).unwrap_or(&path);
+        if let Some(error) = read_error {
+            let message = error.io_error().map_or_else(|| error.to_string(), system_text);
+            walked.problems.push(Problem { path: spec.dir.join(relative), message });
+        }
+        match entry.client_state {
+            Decision::Enter => {}
+            Decision::Skip(reason) => walked.skipped.push((relative.to_owned(), reason)),
+            Decision::Take => walked.candidates.push(Candidate {
+                relative: relative.to_owned(),
+                kind: match entry.file_type {
+                    kind if kind.is_file() => CandidateKind::File,
+                    kind if kind.is_symlink() => CandidateKind::Link,
+                    kind => CandidateKind::NotAFile(FileKind::of(kind)),
+                },
+            }),
+        }
+    }
+    let mut cut_short = cut_short.lock().unwrap_or_else(PoisonError::into_inner);
+    for problem in cut_short.drain(..) {
+        let relative = problem.path.strip_prefix(&root).unwrap_or(&problem.path);
+        walked.problems.push(Problem { path: spec.dir.join(relative), message: problem.message });
+    }
+    Ok(walked)
+}
+
+/// The directory to walk. A link is resolved here, once, and nowhere below.
+fn open_root(spec: &DirSpec) -> Result<PathBuf, ScanError> {
+    let error = |operation| move |source| root_error(spec, operation, source);
+    std::fs::symlink_metadata(&spec.dir).map_err(error("lstat"))?;
+    let root = std::fs::canonicalize(&spec.dir).map_err(error("open"))?;
+    std::fs::read_dir(&root).map_err(error("open"))?;
+    Ok(root)
+}
+
+fn root_error(spec: &DirSpec, operation: &'static str, source: std::io::Error) -> ScanError {
+    ScanError::Directory { directory: spec.dir.clone(), operation, source }
+}
+
+fn clone_of(error: &std::io::Error) -> std::io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error)
+}
+
+fn walker(
+    root: &Path,
+    spec: &DirSpec,
+    pool: &Arc<ThreadPool>,
+    cut_short: &Arc<Mutex<Vec<Problem>>>,
+) -> WalkDirGeneric<((), Decision)> {
+    let (walk_root, spec, cut_short) = (root.to_owned(), spec.clone(), cut_short.clone());
+    WalkDirGeneric::<((), Decision)>::new(root)
+        .skip_hidden(false)
+        .follow_links(false)
+        .parallelism(Parallelism::RayonExistingPool { pool: pool.clone(), busy_timeout: None })
+        .process_read_dir(move |depth, directory, (), children| {
+            if depth.is_none() {
+                return; // The root as an entry of its own, always entered.
+            }
+            let relative = directory.strip_prefix(&walk_root).unwrap_or(directory);
+            children.retain_mut(|child| match child {
+                Ok(entry) => decide(&spec, relative, entry),
+                Err(error) => {
+                    let message = error.io_error().map_or_else(|| error.to_string(), system_text);
+                    let problem = Problem { path: directory.to_owned(), message };
+                    cut_short.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
+                    false
+                }
+            });
+        })
+}
+
+/// Decides about one entry of `directory`; false drops it.
+fn decide(spec: &DirSpec, directory: &Path, entry: &mut Entry) -> bool {
+    let name = entry.file_name.as_os_str();
+    let excluded = || {
+        let pattern = spec.exclude.iter().find(|pattern| pattern.matches(directory, name))?;
+        Some(SkipReason::Excluded { pattern: pattern.to_string() })
+    };
+    entry.client_state = if entry.file_type.is_dir() {
+        if !spec.recursive {
+            return false;
+        }
+        if meta::is_state_directory_name(name) {
+            if name.as_bytes().starts_with(b".") {
+                return false; // One beside each database: too many, and too well known, to report.
+            }
+            Decision::Skip(SkipReason::StateDirectory)
+        } else {
+            excluded().map_or(Decision::Enter, Decision::Skip)
+        }
+    } else {
+        if is_sidecar(name) || !spec.pattern.matches(directory, name) {
+            return false;
+        }
+        excluded().map_or(Decision::Take, Decision::Skip)
+    };
+    if matches!(entry.client_state, Decision::Skip(_)) {
+        entry.read_children = None;
+    }
+    true
+}
+
+fn is_sidecar(name: &OsStr) -> bool {
+    SIDECAR_SUFFIXES.iter().any(|suffix| name.as_bytes().ends_with(suffix))
+}
