@@ -4,22 +4,27 @@ use std::fmt;
 
 use crate::args::PROGRAM;
 
-/// A mistake in what was typed. Shown as `Error: <text>`, then `Try: <line>`.
+/// A mistake in what was typed. Shown as `Error: <text>`, then a line that helps: `Try: ...` or `Note: ...`.
 #[derive(Debug)]
 pub struct UsageError {
     message: String,
-    try_next: Option<String>,
+    help: Option<String>,
 }
 
 impl UsageError {
     /// A mistake without an obvious remedy.
     pub fn new(message: impl Into<String>) -> anyhow::Error {
-        UsageError { message: message.into(), try_next: None }.into()
+        UsageError { message: message.into(), help: None }.into()
     }
 
     /// A mistake, and the arguments that would have been right.
     pub fn with_try(message: impl Into<String>, arguments: impl fmt::Display) -> anyhow::Error {
-        UsageError { message: message.into(), try_next: Some(format!("{PROGRAM} {arguments}")) }.into()
+        UsageError { message: message.into(), help: Some(format!("Try: {PROGRAM} {arguments}")) }.into()
+    }
+
+    /// A mistake, and perhaps what led to it.
+    pub fn with_note(message: impl Into<String>, note: Option<String>) -> anyhow::Error {
+        UsageError { message: message.into(), help: note.map(|note| format!("Note: {note}")) }.into()
     }
 }
 
@@ -34,8 +39,9 @@ impl std::error::Error for UsageError {}
 /// What goes to stderr for an error that ends the process, whole lines.
 pub fn report(error: &anyhow::Error) -> String {
     let mut text = format!("Error: {}\n", chain(error));
-    if let Some(line) = error.downcast_ref::<UsageError>().and_then(|usage| usage.try_next.as_deref()) {
-        text.push_str(&format!("Try: {line}\n"));
+    if let Some(line) = error.downcast_ref::<UsageError>().and_then(|usage| usage.help.as_deref()) {
+        text.push_str(line);
+        text.push('\n');
     }
     text
 }

@@ -17,6 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use litestream_core::clock;
+use litestream_core::config::{LogFormat, LogLevel, LoggingConfig};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
@@ -25,56 +26,20 @@ use tracing_subscriber::registry::LookupSpan;
 
 use fields::{Field, Fields};
 
-/// The shape of a line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// logfmt, as Go's slog writes it.
-    #[default]
-    Text,
-    /// One JSON object.
-    Json,
-    /// For people who watch.
-    Pretty,
-}
-
-/// How to log.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// The least severe level that is written.
-    pub level: Level,
-    /// The shape of a line.
-    pub format: Format,
-    /// Writes to stderr instead of stdout.
-    pub to_stderr: bool,
-    /// Adds the place in the source to each line.
-    pub source: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings { level: Level::INFO, format: Format::Text, to_stderr: false, source: false }
-    }
-}
-
-/// Reads a level as the reference does: any case, `warning` too. Anything else is no level.
-pub fn parse_level(text: &str) -> Option<Level> {
-    match text.to_ascii_lowercase().as_str() {
-        "trace" => Some(Level::TRACE),
-        "debug" => Some(Level::DEBUG),
-        "info" => Some(Level::INFO),
-        "warn" | "warning" => Some(Level::WARN),
-        "error" => Some(Level::ERROR),
-        _ => None,
-    }
-}
-
 /// Starts logging for the rest of the process. The first call wins; later ones do nothing.
-pub fn start(settings: Settings) {
-    let colour = settings.format == Format::Pretty
-        && if settings.to_stderr { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
-    let sink: Box<dyn Write + Send> = if settings.to_stderr { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
-    let layer = LogLayer::new(settings, colour, sink);
-    let subscriber = tracing_subscriber::registry().with(layer.with_filter(LevelFilter::from_level(settings.level)));
+pub fn start(config: &LoggingConfig) {
+    let colour = config.format == LogFormat::Pretty
+        && if config.stderr { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
+    let sink: Box<dyn Write + Send> = if config.stderr { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
+    let level = match config.level {
+        LogLevel::Trace => LevelFilter::TRACE,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Error => LevelFilter::ERROR,
+    };
+    let layer = LogLayer::new(config.format, config.source, colour, sink);
+    let subscriber = tracing_subscriber::registry().with(layer.with_filter(level));
     // Only a second call can fail, and then the first one's choice stands.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
@@ -99,15 +64,17 @@ struct Source<'a> {
 }
 
 struct LogLayer {
-    settings: Settings,
+    format: LogFormat,
+    /// Whether each line shows its place in the source.
+    with_source: bool,
     colour: bool,
     zone: TimeZone,
     sink: Mutex<Box<dyn Write + Send>>,
 }
 
 impl LogLayer {
-    fn new(settings: Settings, colour: bool, sink: Box<dyn Write + Send>) -> LogLayer {
-        LogLayer { settings, colour, zone: TimeZone::system(), sink: Mutex::new(sink) }
+    fn new(format: LogFormat, with_source: bool, colour: bool, sink: Box<dyn Write + Send>) -> LogLayer {
+        LogLayer { format, with_source, colour, zone: TimeZone::system(), sink: Mutex::new(sink) }
     }
 
     fn now(&self) -> Zoned {
@@ -116,16 +83,16 @@ impl LogLayer {
     }
 
     fn source<'a>(&self, metadata: &Metadata<'a>) -> Option<Source<'a>> {
-        let (file, line) = metadata.file().zip(metadata.line()).filter(|_| self.settings.source)?;
+        let (file, line) = metadata.file().zip(metadata.line()).filter(|_| self.with_source)?;
         let file = file.rsplit_once("src/").map_or(file, |(_, below)| below);
         Some(Source { module: metadata.module_path().unwrap_or_default(), file, line })
     }
 
     fn write(&self, line: &Line<'_>) {
-        let mut text = match self.settings.format {
-            Format::Text => text::format(line),
-            Format::Json => json::format(line),
-            Format::Pretty => pretty::format(line, self.colour),
+        let mut text = match self.format {
+            LogFormat::Text => text::format(line),
+            LogFormat::Json => json::format(line),
+            LogFormat::Pretty => pretty::format(line, self.colour),
         };
         text.push('\n');
         let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);

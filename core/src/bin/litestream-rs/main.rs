@@ -4,10 +4,11 @@ mod args;
 mod commands;
 mod exit_code;
 mod failure;
-mod go_duration;
 mod go_quote;
+mod inventory;
 mod logging;
 mod output;
+mod setup;
 
 use std::env;
 use std::ffi::OsString;

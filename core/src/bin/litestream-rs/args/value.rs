@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 
+use litestream_core::config::GoDuration;
 use litestream_core::ltx::{Level, Txid};
 
 use super::{Flag, Kind};
@@ -34,7 +35,7 @@ fn check_kind(kind: Kind, value: &OsStr) -> Result<(), String> {
     match kind {
         Kind::Switch | Kind::Text | Kind::Choice(_) | Kind::Path => Ok(()),
         Kind::Integer => text.parse::<i64>().map(drop).map_err(|_| PARSE_ERROR.to_owned()),
-        Kind::Duration => crate::go_duration::parse(text).map(drop).ok_or_else(|| PARSE_ERROR.to_owned()),
+        Kind::Duration => text.parse::<GoDuration>().map(drop).map_err(|_| PARSE_ERROR.to_owned()),
         Kind::Txid => text.parse::<Txid>().map(drop).map_err(|_| "invalid txid format".to_owned()),
         Kind::LevelOrAll => parse_level(text).map(drop),
     }

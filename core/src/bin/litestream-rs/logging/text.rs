@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::go_duration as duration;
+use litestream_core::config::GoDuration;
 use jiff::Zoned;
 use tracing::Level;
 
@@ -38,7 +38,7 @@ pub fn value_text(value: &Value) -> String {
         Value::Integer(number) => number.to_string(),
         Value::Float(number) => number.to_string(),
         Value::Bool(state) => state.to_string(),
-        Value::Duration(length) => duration::format(*length),
+        Value::Duration(length) => GoDuration::from(*length).to_string(),
     }
 }
 
