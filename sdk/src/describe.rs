@@ -93,6 +93,13 @@ pub struct OptionDescription {
     pub help: String,
 }
 
+impl OptionDescription {
+    /// Whether a URL query parameter of this name gives this option. A secret is given only by one of its `query` names.
+    pub fn takes_parameter(&self, parameter: &str) -> bool {
+        (self.name == parameter && !self.secret) || self.query.iter().any(|name| name == parameter)
+    }
+}
+
 fn is_false(value: &bool) -> bool {
     !value
 }

@@ -3,7 +3,7 @@
 
 use crate::context::Context;
 use crate::error::{Result, StorageError};
-use crate::export::{Exported, SDK_VERSION};
+use crate::export::Exported;
 use crate::storage::{Plugin, Storage};
 use crate::types::{
     Body, Capability, DbPath, ListRequest, Location, ObjectInfo, ObjectKey, Pages, ReadRequest, ReplicaPath, Time,
@@ -208,6 +208,7 @@ const MEMORY_RECORD: &str = concat!(
 mod tests {
     use super::*;
     use crate::describe::Description;
+    use crate::export::SDK_VERSION;
 
     #[test]
     fn the_record_names_this_sdk() {

@@ -33,8 +33,6 @@ pub use spec::{Findings, OptionSpec, Options, UrlPart};
 pub use url::Url;
 pub use values::Values;
 
-use parse::nearest;
-
 #[doc(hidden)]
 pub use parse::{refuse_unknown, take};
 #[doc(hidden)]

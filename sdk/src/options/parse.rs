@@ -29,15 +29,14 @@ pub fn take<T: OptionType>(values: &Values, spec: &OptionSpec, problems: &mut Ve
 /// A problem for each key that nobody declared.
 pub fn refuse_unknown(values: &Values, specs: &[OptionSpec], problems: &mut Vec<Problem>) {
     for (key, given) in values.iter().filter(|(key, _)| specs.iter().all(|spec| spec.described.name != *key)) {
-        let message = format!("unknown key{}", nearest(key, specs));
+        let visible = specs.iter().map(|spec| &spec.described).filter(|option| !option.hidden);
+        let message = format!("unknown key{}", nearest(key, visible.map(|option| &option.name)));
         problems.push(Problem::new(key, message).with_origin(given.origin.clone()));
     }
 }
 
-/// A suggestion, if some declared name is close: ``; did you mean `path`?``.
-pub(super) fn nearest(written: &str, specs: &[OptionSpec]) -> String {
-    let visible = specs.iter().map(|spec| &spec.described).filter(|option| !option.hidden);
-    let names = visible.flat_map(|option| std::iter::once(&option.name).chain(&option.query));
+/// A suggestion, if one of `names` is close: ``; did you mean `path`?``.
+pub(super) fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a String>) -> String {
     let best = names.map(|name| (strsim::damerau_levenshtein(written, name), name)).min();
     match best {
         Some((distance, name)) if distance <= 1 + name.len() / 4 => format!("; did you mean `{name}`?"),

@@ -120,3 +120,49 @@ impl fmt::Debug for Url {
         write!(f, "`{self}`")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    #[test]
+    fn takes_every_part() {
+        let parts = url("SFTP://us%40er:p%3Aw@h.example:2222/a%20b/c%2525?x=1&y=a%26b+c&flag");
+        assert_eq!((parts.scheme.as_str(), parts.host.as_str(), parts.port), ("sftp", "h.example", Some(2222)));
+        assert_eq!((parts.user.as_deref(), parts.password.as_deref()), (Some("us@er"), Some("p:w")));
+        assert_eq!((parts.raw_path.as_str(), parts.path().unwrap().as_str()), ("/a%20b/c%2525", "/a b/c%25"));
+        assert_eq!(parts.parameter("y"), Some("a&b c"));
+        assert_eq!(parts.parameter("flag"), Some(""));
+        assert_eq!(parts.authority(), "h.example:2222");
+    }
+
+    #[test]
+    fn hosts_need_not_be_hosts() {
+        let arn = url("s3://arn:aws:s3:us-east-1:123:accesspoint/name/key");
+        assert_eq!((arn.host.as_str(), arn.port), ("arn:aws:s3:us-east-1:123:accesspoint", None));
+        assert_eq!(url("gs://my_bucket").host, "my_bucket");
+        let file = url("file:///srv/re p!u");
+        assert_eq!((file.host.as_str(), file.raw_path.as_str()), ("", "/srv/re p!u"));
+        assert_eq!(url("abs://account@container/p").user.as_deref(), Some("account"));
+        assert_eq!((url("nats://[::1]:4222/b").host.as_str(), url("nats://[::1]:4222/b").port), ("[::1]", Some(4222)));
+        assert_eq!(url("nats://[::1]/b").port, None);
+    }
+
+    #[test]
+    fn refuses_with_a_reason_that_holds_no_secret() {
+        for (text, reason) in [
+            ("bucket/path", "replica url scheme required"),
+            ("://x", "replica url scheme required"),
+            ("s3://u:hunter2@b/a#b", "a `#` in a replica url must be written `%23`"),
+            ("s3://u:hunter2%ff@b/a", "the replica url decodes to text that is not UTF-8"),
+        ] {
+            assert_eq!(Url::parse(text).unwrap_err().message, reason);
+        }
+        let shown = format!("{0} {0:?}", url("s3://u:hunter2@b/a?token=hunter2"));
+        assert_eq!(shown, "s3://b/a `s3://b/a`");
+    }
+}

@@ -1,5 +1,6 @@
 //! Raw values by key, each with where it was written, and the layers in which they are filled.
 
+use super::parse::nearest;
 use super::{Given, OptionSpec, Options, Url, UrlPart};
 use crate::describe::{OptionDescription, Sensitive};
 use crate::error::{Result, StorageError};
@@ -75,15 +76,12 @@ impl Values {
         let specs = O::specs();
         let mut unknown = Vec::new();
         for (parameter, value) in &url.query {
-            let takes = |option: &OptionDescription| {
-                (option.name == *parameter && !option.secret) || option.query.contains(parameter)
-            };
-            match specs.iter().find(|spec| takes(&spec.described)) {
+            match specs.iter().find(|spec| spec.described.takes_parameter(parameter)) {
                 Some(spec) if value.is_empty() && spec.empty_is_unset => {}
                 Some(spec) => {
                     self.offer(&spec.described.name, value.clone(), format!("url parameter {parameter}"));
                 }
-                None => unknown.push(format!("`{parameter}`{}", super::nearest(parameter, &specs))),
+                None => unknown.push(refused_parameter(parameter, &specs)),
             }
         }
         match unknown.as_slice() {
@@ -118,6 +116,16 @@ impl Values {
             }
         }
     }
+}
+
+fn refused_parameter(parameter: &str, specs: &[OptionSpec]) -> String {
+    let described = || specs.iter().map(|spec| &spec.described);
+    if described().any(|option| option.secret && option.name == parameter) {
+        return format!("`{parameter}` (a secret: set it in the configuration or the environment)");
+    }
+    let plain = described().filter(|option| !option.hidden && !option.secret).map(|option| &option.name);
+    let names = plain.chain(described().flat_map(|option| &option.query));
+    format!("`{parameter}`{}", nearest(parameter, names))
 }
 
 fn is_empty_unset(specs: &[OptionSpec], key: &str) -> bool {
