@@ -3,10 +3,12 @@
 pub mod bridge;
 pub mod checked;
 pub mod configure;
+pub mod conformance;
 pub mod context;
 pub mod describe;
 pub mod error;
 pub mod export;
+pub mod fault;
 pub mod listing;
 mod logging;
 pub mod memory;
