@@ -191,4 +191,6 @@ async fn finish(temporary: output::TempOutput, file: File, integrity: IntegrityC
 }
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
