@@ -30,14 +30,20 @@ struct Looks {
 impl Db {
     /// Opens the database and brings the position into the present WAL, or writes what it takes to have one.
     pub(super) fn attach(&mut self, report: &mut SyncReport) -> Result<()> {
+        let (verdict, header) = self.open_and_judge(report)?;
+        rules::passed(Step::Judged);
+        self.follow(verdict, &header, report)
+    }
+
+    /// Takes the read lock and judges; the header returned is the one that was judged.
+    pub(super) fn open_and_judge(&mut self, report: &mut SyncReport) -> Result<(Verdict, IndexHeader)> {
         for _ in 0..MAX_TRIES {
             let Some((attachment, looks)) = self.open_attachment(report)? else { continue };
             self.attachment = Some(attachment);
             self.last_rest = Some(clock::monotonic());
             let verdict = self.verdict(&looks)?;
-            tracing::debug!(db = %self.files.path.display(), ?verdict, "attached");
-            rules::passed(Step::Judged);
-            return self.follow(verdict, &looks.header, report);
+            tracing::debug!(path = %self.files.path.display(), ?verdict, "attached");
+            return Ok((verdict, looks.header));
         }
         Err(DbError::new(DbErrorKind::Moving, "open database", &self.files.path))
     }
@@ -95,7 +101,7 @@ impl Db {
     }
 
     /// Does what the verdict asks for, short of copying the WAL.
-    fn follow(&mut self, verdict: Verdict, header: &IndexHeader, report: &mut SyncReport) -> Result<()> {
+    pub(super) fn follow(&mut self, verdict: Verdict, header: &IndexHeader, report: &mut SyncReport) -> Result<()> {
         match verdict {
             Verdict::Full(reason) => return self.reread(Extent::Full, reason, report),
             Verdict::Differs(reason) => return self.reread(Extent::Difference, reason, report),

@@ -60,17 +60,8 @@ impl Db {
 
     /// With the write lock held, nothing can be committed between the copy and the checkpoint. Gives up when the lock is
     /// taken, or when more is left than fits into memory.
-    pub(super) fn checkpoint_under_lock(&mut self, report: &mut SyncReport) -> Result<()> {
-        let path = self.files.path.clone();
-        let failed = |error| preflight::explain("open second connection", &path, error);
-        let second = Connection::open(&path).map_err(failed)?;
-        if !rules::is_off(Rule::Lock) {
-            match second.begin_write() {
-                Ok(()) => {}
-                Err(error) if DbError::is_busy(&error) => return Ok(()),
-                Err(error) => return Err(failed(error)),
-            }
-        }
+    fn checkpoint_under_lock(&mut self, report: &mut SyncReport) -> Result<()> {
+        let Some(second) = self.second_writer()? else { return Ok(()) };
         let locked = clock::monotonic();
         self.attached_mut().second = Some(second);
         rules::passed(Step::Locked);
@@ -78,6 +69,21 @@ impl Db {
         self.release();
         report.write_lock_held += locked.elapsed();
         outcome
+    }
+
+    /// A second connection with the write lock; `None` if somebody has it.
+    pub(super) fn second_writer(&self) -> Result<Option<Connection>> {
+        let path = &self.files.path;
+        let failed = |error| preflight::explain("open second connection", path, error);
+        let second = Connection::open(path).map_err(failed)?;
+        if rules::is_off(Rule::Lock) {
+            return Ok(Some(second));
+        }
+        match second.begin_write() {
+            Ok(()) => Ok(Some(second)),
+            Err(error) if DbError::is_busy(&error) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     fn checkpoint_locked(&mut self, report: &mut SyncReport) -> Result<()> {

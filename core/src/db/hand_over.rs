@@ -38,13 +38,27 @@ impl Db {
 
     /// Lets go of the read lock, checkpoints what can be, and takes a new one. The caller keeps the WAL in place meanwhile.
     pub(super) fn move_mark(&mut self, report: &mut SyncReport) -> Result<()> {
-        let started = clock::monotonic();
+        self.unread();
+        rules::passed(Step::Unread);
+        self.checkpoint_passive(report);
+        rules::passed(Step::Passive);
+        self.attached_mut().begin_read()?;
+        rules::passed(Step::Read);
+        Ok(())
+    }
+
+    /// Lets go of the read lock.
+    pub(super) fn unread(&mut self) {
         let attachment = self.attached_mut();
         attachment.rest = None;
         attachment.free_mark = None;
         attachment.main.rollback();
-        rules::passed(Step::Unread);
-        match attachment.main.checkpoint_passive() {
+    }
+
+    /// Copies what can be copied into the database file. "Busy" is a normal answer: somebody else is at it.
+    pub(super) fn checkpoint_passive(&self, report: &mut SyncReport) {
+        let started = clock::monotonic();
+        match self.attached().main.checkpoint_passive() {
             Ok(answer) => report.checkpoints.push(Checkpoint {
                 mode: CheckpointMode::Passive,
                 complete: !answer.busy && answer.frames == answer.backfilled,
@@ -53,10 +67,6 @@ impl Db {
             // The application's disk is in trouble, not ours: what is committed is still in the WAL.
             Err(error) => tracing::warn!(path = %self.files.path.display(), %error, "passive checkpoint failed"),
         }
-        rules::passed(Step::Passive);
-        self.attached_mut().begin_read()?;
-        rules::passed(Step::Read);
-        Ok(())
     }
 
     /// Closes the second connection, and with it whatever lock it held.
@@ -68,7 +78,7 @@ impl Db {
     }
 
     /// A second connection with a read lock; `None` if it cannot be had at the moment.
-    fn second_reader(&self) -> Result<Option<Connection>> {
+    pub(super) fn second_reader(&self) -> Result<Option<Connection>> {
         let path = &self.files.path;
         let failed = |error| preflight::explain("open second connection", path, error);
         let second = Connection::open(path).map_err(failed)?;

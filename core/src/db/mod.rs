@@ -46,6 +46,8 @@ pub mod rules;
 mod rules;
 mod settings;
 mod stamp;
+#[cfg(feature = "failpoints")]
+mod steps;
 mod sync;
 mod takeover;
 mod verdict;
@@ -96,6 +98,9 @@ pub struct Db {
     last_rest: Option<Instant>,
     /// Where in the WAL the write lock was last tried.
     lock_above: WalPosition,
+    /// Only between two steps of a test: a verdict that is not followed yet.
+    #[cfg(feature = "failpoints")]
+    judged: Option<(verdict::Verdict, wal_index::IndexHeader)>,
 }
 
 impl Db {
@@ -123,6 +128,8 @@ impl Db {
             attachment: None,
             last_rest: None,
             lock_above: WalPosition::start_of(crate::sqlite::Salt::default()),
+            #[cfg(feature = "failpoints")]
+            judged: None,
         })
     }
 

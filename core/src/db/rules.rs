@@ -54,16 +54,31 @@ pub enum Step {
 }
 
 #[cfg(feature = "failpoints")]
-pub use switched::{is_off, on_step, passed, switch_off};
+pub use switched::{is_off, on_step, passed, racy_window, set_racy_window, switch_off};
 
 #[cfg(feature = "failpoints")]
 mod switched {
     use std::cell::RefCell;
-    use std::sync::Mutex;
+    use std::sync::{Mutex, PoisonError};
+    use std::time::Duration;
 
+    use super::super::stamp::RACY as RACY_DEFAULT;
     use super::{Rule, Step};
 
     static OFF: Mutex<Vec<Rule>> = Mutex::new(Vec::new());
+
+    /// How old a time stamp must be; a test that knows its file system may lower it.
+    static RACY: Mutex<Duration> = Mutex::new(RACY_DEFAULT);
+
+    /// Lowers the age a time stamp must have, in the whole process.
+    pub fn set_racy_window(window: Duration) {
+        *RACY.lock().unwrap_or_else(PoisonError::into_inner) = window;
+    }
+
+    /// The age a time stamp must have.
+    pub fn racy_window() -> Duration {
+        *RACY.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     type Hook = Box<dyn FnMut(Step)>;
 
@@ -73,12 +88,12 @@ mod switched {
 
     /// Leaves a rule out from now on, in the whole process.
     pub fn switch_off(rule: Rule) {
-        OFF.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(rule);
+        OFF.lock().unwrap_or_else(PoisonError::into_inner).push(rule);
     }
 
     /// Whether a test left this rule out.
     pub fn is_off(rule: Rule) -> bool {
-        OFF.lock().unwrap_or_else(std::sync::PoisonError::into_inner).contains(&rule)
+        OFF.lock().unwrap_or_else(PoisonError::into_inner).contains(&rule)
     }
 
     /// Calls `hook` at each step of every database that this thread works on.
@@ -100,6 +115,12 @@ mod switched {
 #[cfg(not(feature = "failpoints"))]
 pub(super) const fn is_off(_rule: Rule) -> bool {
     false
+}
+
+/// The age a time stamp must have.
+#[cfg(not(feature = "failpoints"))]
+pub(super) const fn racy_window() -> std::time::Duration {
+    super::stamp::RACY
 }
 
 /// The engine is at this place.

@@ -10,10 +10,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::rules;
 use crate::clock;
 
 /// The age a time stamp must have to be trusted: file systems and older kernels give one value per tick, up to 2 s.
-const RACY: Duration = Duration::from_secs(2);
+pub(super) const RACY: Duration = Duration::from_secs(2);
 
 /// Which file stands at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +68,7 @@ impl Stamp {
     pub fn is_settled(&self) -> bool {
         let now = i64::try_from(clock::unix_time().as_nanos()).unwrap_or(i64::MAX);
         let newest = self.mtime_ns.max(self.ctime_ns);
-        now.saturating_sub(newest) >= i64::try_from(RACY.as_nanos()).unwrap_or(i64::MAX)
+        now.saturating_sub(newest) >= i64::try_from(rules::racy_window().as_nanos()).unwrap_or(i64::MAX)
     }
 }
 

@@ -53,7 +53,7 @@ impl Db {
     }
 
     /// Notes that the database file alone is what we have, and saves that once a later write is certain to show.
-    fn note_rest(&mut self) -> Result<()> {
+    pub(super) fn note_rest(&mut self) -> Result<()> {
         let reached = self.reached();
         if self.attached().rest.is_none() {
             self.attached_mut().note_rest(reached)?;
