@@ -16,7 +16,7 @@ pub struct Refusal {
     /// The file, as found.
     pub path: PathBuf,
     /// What it says of itself, where that could be read.
-    pub record: Option<Record>,
+    pub record: Option<Box<Record>>,
     /// The reason.
     pub reason: Reason,
 }
@@ -52,7 +52,7 @@ pub enum Reason {
 
 impl Refusal {
     pub(super) fn new(path: &Path, record: Option<&Record>, reason: Reason) -> Refusal {
-        Refusal { path: path.to_owned(), record: record.cloned(), reason }
+        Refusal { path: path.to_owned(), record: record.cloned().map(Box::new), reason }
     }
 
     pub(super) fn no_record(path: &Path, error: &RecordError) -> Refusal {

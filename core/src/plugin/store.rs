@@ -18,7 +18,7 @@ use super::layers::measure::Measure;
 use super::layers::one_writer::OneWriter;
 use super::layers::rate::Rate;
 use super::layers::reopen::{Opener, Reopen};
-use super::layers::retry::{Retry, Urgency};
+use super::layers::retry::{Retry, Urgency, repeat};
 use super::layers::timeout::Timeout;
 use super::source::WriteSource;
 
@@ -50,9 +50,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Those of opening; TIMEOUT after 30 s.
+    /// Those of opening, after three tries or 30 s where trying again may help.
     pub(super) async fn open(replica_type: &str, opener: Opener, settings: StoreSettings<'_>) -> Result<Store> {
-        let reopen = Reopen::open(opener).await?;
+        let reopen = repeat(Urgency::Interactive, || Reopen::open(opener.clone())).await?;
         let capability = reopen.capability();
         let ceiling = settings.max_in_flight.unwrap_or(u32::MAX).min(capability.max_in_flight);
         let admission = Admission::new(ceiling);

@@ -251,7 +251,7 @@ async fn databases_are_found_without_entering_their_levels() {
         put(&files, object(&dir, name), "x").await;
     }
     // Nothing below a marker is even looked at.
-    fs::set_permissions(dir.path().join("a.db/ltx/0"), std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    fs::set_permissions(dir.path().join("a.db/ltx/0"), std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
     let request = ListRequest::below(place(dir.path())).with_mode(ListMode::RollUp("ltx".to_owned()));
     let entries = files.list(request).await.unwrap().try_concat().await.unwrap();
     let base = dir.path().display().to_string();

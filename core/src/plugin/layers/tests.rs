@@ -126,6 +126,9 @@ async fn a_write_without_progress_ends() {
     assert_eq!(took(stuck(2, false)).await, (ErrorKind::TIMEOUT, 240), "it stops asking for data");
     assert_eq!(took(stuck(4, false)).await, (ErrorKind::TIMEOUT, 370), "it has everything and does not answer");
     assert_eq!(took(stuck(2, true)).await, (ErrorKind::TIMEOUT, 270), "it wants no more and does not answer");
+    let announced = Timeout::new(stuck(3, false));
+    let write = announced.write(request().with_size(3 * MIB), three_chunks());
+    assert_eq!(seconds_to_fail(write).await, (ErrorKind::TIMEOUT, 370), "it has all the bytes and keeps the body");
 }
 
 #[tokio::test(start_paused = true)]

@@ -87,7 +87,7 @@ impl Storage for Timeout {
         let grace = Duration::from_secs(request.buffer >> 20);
         let (turn, observed) = watch::channel(Turn::Store(Instant::now()));
         let size = body.size_hint();
-        let body = super::hinted(Body::new(watched(body, turn)), size);
+        let body = super::hinted(Body::new(watched(body, request.size, turn)), size);
         tokio::select! {
             result = self.inner.write(request, body) => result,
             error = stalled(observed, grace) => Err(error),
@@ -134,13 +134,19 @@ impl Drop for Teller {
     }
 }
 
-fn watched(body: Body, turn: watch::Sender<Turn>) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
-    stream::unfold((body, Teller(turn)), |(mut body, teller)| async move {
+fn watched(
+    body: Body,
+    size: Option<u64>,
+    turn: watch::Sender<Turn>,
+) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+    stream::unfold((body, 0, Teller(turn)), move |(mut body, sent, teller)| async move {
         teller.0.send_replace(Turn::Source);
         let item = body.next().await.transpose()?;
-        let now = Instant::now();
-        teller.0.send_replace(if item.is_ok() { Turn::Store(now) } else { Turn::Ended(now) });
-        Some((item, (body, teller)))
+        let (now, sent) = (Instant::now(), sent + item.as_ref().map_or(0, |chunk| chunk.len() as u64));
+        // With the last announced byte a store knows that it has everything, and need not ask for the end.
+        let ended = item.is_err() || size == Some(sent);
+        teller.0.send_replace(if ended { Turn::Ended(now) } else { Turn::Store(now) });
+        Some((item, (body, sent, teller)))
     })
 }
 

@@ -35,7 +35,7 @@ impl Retry {
             // The longest wait that any key was told.
             let worst = open.iter().filter_map(|index| results[*index].as_ref().err()).max_by_key(|e| e.retry_after);
             if let Some(error) = worst.cloned()
-                && self.pause(&mut attempts, error).await.is_err()
+                && self.tokens.pause(&mut attempts, error).await.is_err()
             {
                 break;
             }

@@ -13,7 +13,7 @@ use super::{Attempts, Retry, Urgency};
 
 impl Retry {
     pub async fn list(&self, request: ListRequest, urgency: Urgency) -> Result<Pages> {
-        let pages = self.run(urgency, || self.inner.list(request.clone())).await?;
+        let pages = self.tokens.run(urgency, || self.inner.list(request.clone())).await?;
         let listing = Listing {
             retry: self.clone(),
             request,
@@ -69,7 +69,7 @@ impl Listing {
                 }
                 Err(error) => {
                     self.pages = None;
-                    self.retry.pause(&mut self.attempts, error).await?;
+                    self.retry.tokens.pause(&mut self.attempts, error).await?;
                 }
             }
         }

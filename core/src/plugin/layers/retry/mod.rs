@@ -59,6 +59,10 @@ impl Urgency {
 struct Tokens(AtomicU32);
 
 impl Tokens {
+    fn full() -> Tokens {
+        Tokens(AtomicU32::new(POOL_TOKENS))
+    }
+
     fn take(&self) -> bool {
         self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
     }
@@ -67,6 +71,43 @@ impl Tokens {
         // A full bucket stays full.
         let _ = self.0.fetch_update(Relaxed, Relaxed, |left| (left < POOL_TOKENS).then_some(left + 1));
     }
+
+    async fn run<T, F: Future<Output = Result<T>>>(&self, urgency: Urgency, mut call: impl FnMut() -> F) -> Result<T> {
+        let mut attempts = Attempts::new(urgency);
+        loop {
+            match call().await {
+                Ok(value) => {
+                    self.give();
+                    return Ok(value);
+                }
+                Err(error) => self.pause(&mut attempts, error).await?,
+            }
+        }
+    }
+
+    /// Waits before the next try, or gives the error back if there is to be none.
+    async fn pause(&self, attempts: &mut Attempts, error: StorageError) -> Result<()> {
+        let Some(pause) = attempts.next_pause(&error) else { return Err(error) };
+        if !self.take() {
+            tracing::debug!(%error, "not tried again: the pool has spent its retries");
+            return Err(error);
+        }
+        if error.kind == ErrorKind::CORRUPT {
+            tracing::warn!(%error, "the store says its data is damaged, reading it once more");
+        } else {
+            tracing::debug!(%error, tries = attempts.tries, pause_ms = pause.as_millis(), "storage call is tried again");
+        }
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+}
+
+/// Repeats what happens before there is a pool: opening it.
+pub(in crate::plugin) async fn repeat<T, F: Future<Output = Result<T>>>(
+    urgency: Urgency,
+    call: impl FnMut() -> F,
+) -> Result<T> {
+    Tokens::full().run(urgency, call).await
 }
 
 /// The layer. Clones share the pool's budget.
@@ -78,40 +119,11 @@ pub(in crate::plugin) struct Retry {
 
 impl Retry {
     pub fn new(inner: Arc<dyn Storage>) -> Retry {
-        Retry { inner, tokens: Arc::new(Tokens(AtomicU32::new(POOL_TOKENS))) }
+        Retry { inner, tokens: Arc::new(Tokens::full()) }
     }
 
     pub async fn stat(&self, key: &ObjectKey, urgency: Urgency) -> Result<ObjectInfo> {
-        self.run(urgency, || self.inner.stat(key)).await
-    }
-
-    async fn run<T, F: Future<Output = Result<T>>>(&self, urgency: Urgency, mut call: impl FnMut() -> F) -> Result<T> {
-        let mut attempts = Attempts::new(urgency);
-        loop {
-            match call().await {
-                Ok(value) => {
-                    self.tokens.give();
-                    return Ok(value);
-                }
-                Err(error) => self.pause(&mut attempts, error).await?,
-            }
-        }
-    }
-
-    /// Waits before the next try, or gives the error back if there is to be none.
-    async fn pause(&self, attempts: &mut Attempts, error: StorageError) -> Result<()> {
-        let Some(pause) = attempts.next_pause(&error) else { return Err(error) };
-        if !self.tokens.take() {
-            tracing::debug!(%error, "not tried again: the pool has spent its retries");
-            return Err(error);
-        }
-        if error.kind == ErrorKind::CORRUPT {
-            tracing::warn!(%error, "the store says its data is damaged, reading it once more");
-        } else {
-            tracing::debug!(%error, tries = attempts.tries, pause_ms = pause.as_millis(), "storage call is tried again");
-        }
-        tokio::time::sleep(pause).await;
-        Ok(())
+        self.tokens.run(urgency, || self.inner.stat(key)).await
     }
 }
 

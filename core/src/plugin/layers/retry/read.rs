@@ -12,7 +12,7 @@ use super::{Attempts, Retry, Urgency};
 
 impl Retry {
     pub async fn read(&self, request: ReadRequest, urgency: Urgency) -> Result<(Option<ObjectInfo>, Body)> {
-        let (info, body) = self.run(urgency, || self.inner.read(request.clone())).await?;
+        let (info, body) = self.tokens.run(urgency, || self.inner.read(request.clone())).await?;
         let size = body.size_hint();
         let has_versions = self.inner.capability().has(Capability::READ_VERSION);
         let version = request.version.clone().or_else(|| info.as_ref().and_then(|info| info.version.clone()));
@@ -61,7 +61,7 @@ impl Reading {
                 Ok(None) => return Ok(None),
                 Err(error) => {
                     self.body = None;
-                    self.retry.pause(&mut self.attempts, error).await?;
+                    self.retry.tokens.pause(&mut self.attempts, error).await?;
                 }
             }
         }

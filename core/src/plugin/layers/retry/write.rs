@@ -28,7 +28,7 @@ impl Retry {
                     None => Err(error),
                 };
             }
-            self.pause(&mut attempts, error).await?;
+            self.tokens.pause(&mut attempts, error).await?;
         }
     }
 
