@@ -174,3 +174,30 @@ fn the_file_plugin_keeps_its_promises_as_a_library() {
     assert!(finished.stdout.contains(" ok") && !finished.stdout.contains("FAIL"), "{finished}");
     assert_eq!(files_below(&sandbox.path("store")).len(), 0, "the check removes what it wrote");
 }
+
+#[test]
+fn a_plugin_built_outside_this_workspace_is_loaded() {
+    let Some(library) = std::env::var_os("LITESTREAM_TEST_KV_PLUGIN") else {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "scripts/test.sh builds examples/plugin-kv first");
+        eprintln!("SKIPPED: examples/plugin-kv is not built: run scripts/test.sh");
+        return;
+    };
+    let scene = Scene::new();
+    scene.plugin("kv", fs::read(library).unwrap());
+    let url = format!("kv://{}?prefix=some/where", scene.sandbox.text("replicas.redb"));
+    let plugins = scene.plugins.to_str().unwrap();
+    let mut states = Vec::new();
+    for _ in 0..3 {
+        let finished = scene.replicate(&url);
+        assert_eq!(finished.code(), 0, "{finished}");
+        states.push(Content::of(&scene.database));
+        scene.sandbox.add_rows("app.db", 4);
+    }
+    let listed = scene.program.must(&scene.sandbox, &["ltx", "-json", "-plugin-dir", plugins, &url]).json();
+    for (file, state) in listed.as_array().unwrap().iter().zip(&states) {
+        let txid = file["max_txid"].as_str().unwrap();
+        let restored = scene.program.restore(&scene.sandbox, &url, &["-plugin-dir", plugins, "-txid", txid]);
+        assert_eq!(&Content::of(&restored), state, "{txid}");
+    }
+    assert_eq!(listed.as_array().unwrap().len(), states.len());
+}

@@ -22,6 +22,8 @@ pub use bytes::Bytes;
 pub use checked::Checked;
 pub use context::{Context, HostServices, LogLevel, MetricKind, OnDrop};
 pub use error::{ErrorKind, Result, StorageError};
+/// The crate whose streams [`Body`] and [`Pages`] are made of.
+pub use futures;
 pub use options::{Secret, Size};
 pub use storage::{Plugin, Storage};
 pub use types::{
