@@ -22,6 +22,9 @@ mod store;
 mod stores;
 mod trust;
 
+#[cfg(test)]
+mod tests;
+
 pub use budget::{ByteBudget, Reservation};
 pub use layers::retry::Urgency;
 pub use loader::LoadedPlugin;

@@ -200,3 +200,63 @@ impl Store {
 fn too_large(message: String) -> StorageError {
     StorageError::new(ErrorKind::INVALID_INPUT, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use litestream_sdk::Timestamp;
+
+    use super::super::layers::fake::{Fake, Fault, error, key, shared};
+    use super::super::source::BytesSource;
+    use super::*;
+
+    async fn store(fake: Fake, metrics: &Metrics) -> (Arc<Fake>, Store) {
+        let (fake, storage) = shared(fake);
+        let budget = ByteBudget::new(1 << 20);
+        let settings = StoreSettings { budget: &budget, max_in_flight: Some(1), metrics };
+        (fake, Store::around("s3", storage, settings).await.unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_operation_is_counted_once_whatever_it_took() {
+        let metrics = Metrics::new();
+        let (fake, store) = store(Fake::new(0), &metrics).await;
+        fake.plan("write", [Fault::Fail(error(ErrorKind::TRANSIENT))]);
+        let source = BytesSource("x".repeat(30).into());
+        store.write(WriteRequest::new(key("a"), Timestamp(1)), &source, Urgency::Background).await.unwrap();
+        let (_, body) = store.read(ReadRequest::whole(key("a")), Urgency::Background).await.unwrap();
+        body.collect(100).await.unwrap();
+        let denied = error(ErrorKind::PERMISSION_DENIED).with_code("AccessDenied");
+        fake.plan("delete one", [Fault::Fail(denied)]);
+        assert!(store.delete(vec![key("a"), key("b")], Urgency::Background).await[0].is_err());
+        assert!(store.stat(&key("absent"), Urgency::Background).await.is_err());
+
+        let mut text = Vec::new();
+        metrics.render(&mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        for line in [
+            "litestream_replica_operation_total{operation=\"PUT\",replica_type=\"s3\"} 1\n",
+            "litestream_replica_operation_bytes{operation=\"PUT\",replica_type=\"s3\"} 30\n",
+            "litestream_replica_operation_total{operation=\"GET\",replica_type=\"s3\"} 1\n",
+            "litestream_replica_operation_bytes{operation=\"GET\",replica_type=\"s3\"} 30\n",
+            "litestream_replica_operation_total{operation=\"LIST\",replica_type=\"s3\"} 0\n",
+            "operation_errors_total{code=\"AccessDenied\",operation=\"DELETE\",replica_type=\"s3\"} 1\n",
+            "operation_errors_total{code=\"NOT_FOUND\",operation=\"STAT\",replica_type=\"s3\"} 1\n",
+            "operation_duration_seconds_count{operation=\"DELETE\",replica_type=\"s3\"} 1\n",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_store_cannot_take_is_not_sent() {
+        let capability = Capability::new(0).with_max_key(5).with_max_object(10);
+        let (fake, store) = store(Fake::new(0).with(capability), &Metrics::new()).await;
+        for (name, size) in [("long-name", 1), ("a", 11)] {
+            let source = BytesSource("x".repeat(size).into());
+            let request = WriteRequest::new(key(name), Timestamp(1));
+            let result = store.write(request, &source, Urgency::Background).await;
+            assert_eq!(result.unwrap_err().kind, ErrorKind::INVALID_INPUT, "{name}");
+        }
+        assert_eq!(fake.calls_of("write").len(), 0);
+    }
+}

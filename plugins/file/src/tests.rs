@@ -7,13 +7,14 @@ use std::path::Path;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use litestream_sdk::configure::configure;
+use litestream_sdk::conformance::{Outcome, Settings, Subject, fresh_root, run};
 use litestream_sdk::describe::{ConfigureAnswer, ConfigureRequest};
 use litestream_sdk::{
     Body, Context, DbPath, Entry, ErrorKind, ListMode, ListRequest, Location, ObjectKey, Plugin, ReadRequest,
     ReplicaPath, Storage, StorageError, Time, Timestamp, WriteRequest,
 };
 
-use crate::{FilePlugin, Files};
+use crate::{FilePlugin, Files, PluginExport};
 
 const DAY_OF_TEST: Timestamp = Timestamp(1_763_803_871_508_000_000);
 
@@ -41,6 +42,27 @@ fn names_below(dir: &Path) -> Vec<String> {
         if path.is_dir() { names.extend(names_below(&path)) } else { names.push(path.display().to_string()) }
     }
     names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_promise_of_the_contract_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    for request in [
+        ConfigureRequest::new().with_value("path", dir.path().to_str().unwrap(), "test"),
+        ConfigureRequest::new().with_url(format!("file://{}/a b", dir.path().display())),
+    ] {
+        let subject = Subject::of_plugin::<PluginExport>(&request, Context::without_host()).await.unwrap();
+        let report = run(&subject, &fresh_root(&place(dir.path())), &Settings::default()).await;
+        assert!(report.is_ok(), "{report}");
+        let skipped: Vec<_> = report
+            .results
+            .iter()
+            .filter(|check| matches!(check.outcome, Outcome::Skip(_)))
+            .map(|check| check.id)
+            .collect();
+        assert_eq!(skipped, ["P1"], "everything is claimed\n{report}");
+        assert_eq!(names_below(dir.path()), Vec::<String>::new(), "nothing is left");
+    }
 }
 
 mod configuration {
