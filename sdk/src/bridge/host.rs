@@ -58,7 +58,7 @@ pub struct HostModule {
 }
 
 impl HostModule {
-    /// Of a library that [`litestream_sdk_abi::load`] has loaded. `services` live as long as the process from here on.
+    /// Of a library that [`load`](litestream_sdk_abi::load()) has loaded. `services` live as long as the process from here on.
     pub fn new(module: PluginModV1_Ref, services: Arc<dyn HostServices>, settings: &HostSettings) -> Self {
         let HostSettings { version, worker_threads, blocking_threads } = settings;
         Self { module, host: lend(services, version, *worker_threads, *blocking_threads) }
