@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn parts_computed_apart_join_to_the_whole() {
-        let bytes: Vec<u8> = (0..20_000u32).map(|i| (i * i >> 7) as u8).collect();
+        let bytes: Vec<u8> = (0..20_000u32).map(|i| ((i * i) >> 7) as u8).collect();
         for cut in [0, 1, 15, 100, 4096, 19_999, 20_000] {
             let mut first = FileChecksum::new();
             let mut second = FileChecksum::new();

@@ -56,7 +56,7 @@ pub(super) async fn apply(
     let opener = NewestFirst { source, files: files.clone() };
     fetch::run(&opener, parallelism, progress, move |input| {
         let result = write_database(input, &files, &file, threads);
-        result.map(|applied| (file, applied)).map_err(|failure| failure.explain(&files, input.take_failure(), &path))
+        result.map(|applied| (file, applied)).map_err(|failure| failure.explain(&files, &path))
     })
     .await
 }
@@ -90,13 +90,16 @@ enum Cause {
 }
 
 impl Failure {
-    fn explain(self, files: &[LtxInfo], storage: Option<StorageError>, path: &Path) -> RestoreError {
+    fn explain(self, files: &[LtxInfo], path: &Path) -> RestoreError {
         let file = files[self.index].clone();
-        match (self.cause, storage) {
-            (Cause::Write(error), _) => RestoreError::write(path, error),
-            (Cause::Missing { pgno, commit }, _) => RestoreError::Incomplete { pgno, commit },
-            (Cause::Ltx(LtxError::Io(_)), Some(source)) => RestoreError::Read { file, source },
-            (Cause::Ltx(source), _) => RestoreError::Damaged { file, source },
+        match self.cause {
+            Cause::Write(error) => RestoreError::write(path, error),
+            Cause::Missing { pgno, commit } => RestoreError::Incomplete { pgno, commit },
+            Cause::Ltx(LtxError::Io(error)) => match error.downcast::<StorageError>() {
+                Ok(source) => RestoreError::Read { file, source: source.into() },
+                Err(error) => RestoreError::Damaged { file, source: error.into() },
+            },
+            Cause::Ltx(source) => RestoreError::Damaged { file, source },
         }
     }
 }

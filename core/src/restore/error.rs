@@ -23,18 +23,18 @@ pub enum RestoreError {
         /// Which level.
         level: Level,
         /// The storage's answer.
-        source: StorageError,
+        source: Box<StorageError>,
     },
     /// A listing of the 0.3 layout failed.
     #[error("cannot list the replica's generations: {0}")]
-    ListV3(StorageError),
+    ListV3(Box<StorageError>),
     /// A file could not be read.
     #[error("cannot read {file}: {source}")]
     Read {
         /// Which file.
         file: LtxInfo,
         /// The storage's answer.
-        source: StorageError,
+        source: Box<StorageError>,
     },
     /// A file is damaged, and no others can stand in for it.
     #[error("{file} is damaged: {source}. An earlier state may still be restorable: try -txid or -timestamp")]

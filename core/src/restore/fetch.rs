@@ -19,7 +19,8 @@ use super::progress::Progress;
 /// Large enough that the time to the first byte of a request does not count, small enough that eight are little memory.
 const PIECE_LEN: u64 = 4 << 20;
 
-type Fetched = Result<Vec<Bytes>, StorageError>;
+/// The chunks of one piece.
+pub(super) type Fetched = Result<Vec<Bytes>, StorageError>;
 
 /// Runs `consume` on a blocking thread with the files' bytes, which are fetched meanwhile. It may stop reading early;
 /// dropping the returned future makes its next read fail.
@@ -58,7 +59,7 @@ async fn feed(opener: &dyn Opener, parallelism: usize, sender: mpsc::Sender<Fetc
     });
     let mut fetched = stream::iter(pieces)
         .map(|(index, offset, len)| async move {
-            let chunks = fetch(opener, index, offset, len).await?;
+            let chunks = collect(opener.open(index, offset, len).await?, len).await?;
             progress.advance(len);
             Ok(chunks)
         })
@@ -71,8 +72,8 @@ async fn feed(opener: &dyn Opener, parallelism: usize, sender: mpsc::Sender<Fetc
     }
 }
 
-async fn fetch(opener: &dyn Opener, index: usize, offset: u64, len: u64) -> Fetched {
-    let mut body = opener.open(index, offset, len).await?;
+/// The whole of a body that should be `len` bytes long, as it came.
+pub(super) async fn collect(mut body: Body, len: u64) -> Fetched {
     let mut chunks = Vec::new();
     let mut missing = len;
     while let Some(chunk) = body.next().await? {
@@ -86,19 +87,19 @@ fn broken(len: u64, relation: &str) -> StorageError {
     StorageError::transient(format!("the storage gave {relation} than the {len} bytes that were asked for"))
 }
 
-/// The blocking end: one byte stream, cut into files by their listed sizes.
+/// The blocking end: one byte stream, cut into files by their listed sizes. Errors of the storage come out of it as the
+/// inner error of an `io::Error`.
 pub(super) struct PieceReader {
     pieces: mpsc::Receiver<Fetched>,
     chunks: std::vec::IntoIter<Bytes>,
     chunk: Bytes,
     /// Bytes left of the current file.
     remaining: u64,
-    failure: Option<StorageError>,
 }
 
 impl PieceReader {
     fn new(pieces: mpsc::Receiver<Fetched>) -> PieceReader {
-        PieceReader { pieces, chunks: Vec::new().into_iter(), chunk: Bytes::new(), remaining: 0, failure: None }
+        PieceReader { pieces, chunks: Vec::new().into_iter(), chunk: Bytes::new(), remaining: 0 }
     }
 
     /// Lets the next file begin; the one before has been read to its end.
@@ -111,11 +112,6 @@ impl PieceReader {
         self.remaining == 0
     }
 
-    /// Why reading failed, if the storage was the reason.
-    pub(super) fn take_failure(&mut self) -> Option<StorageError> {
-        self.failure.take()
-    }
-
     fn fill(&mut self) -> io::Result<()> {
         while self.chunk.is_empty() {
             if let Some(chunk) = self.chunks.next() {
@@ -124,11 +120,7 @@ impl PieceReader {
             }
             match self.pieces.blocking_recv() {
                 Some(Ok(chunks)) => self.chunks = chunks.into_iter(),
-                Some(Err(error)) => {
-                    let text = error.to_string();
-                    self.failure = Some(error);
-                    return Err(io::Error::other(text));
-                }
+                Some(Err(error)) => return Err(io::Error::other(error)),
                 None => return Err(io::Error::other("the restore was cancelled")),
             }
         }

@@ -9,6 +9,7 @@ mod coverage;
 mod decode;
 mod error;
 mod fetch;
+mod file_reader;
 mod integrity;
 mod output;
 mod plan;
@@ -23,6 +24,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use crate::ltx::{Level, LtxInfo, Txid};
 
 pub use error::RestoreError;
+pub use file_reader::FileReader;
 pub use integrity::{IntegrityCheck, IntegrityError, ParseIntegrityCheckError};
 pub use output::{Output, OutputError, OutputRules};
 pub use plan::{Plan, PlanError, Target, plan};
@@ -74,7 +76,7 @@ pub async fn list(source: &dyn Source, target: Target) -> Result<Vec<LtxInfo>, R
     // One after the other, lowest first: what retention takes from a level, the level above already has. The other way
     // round, a compaction between two listings would look like a hole.
     for level in Level::all() {
-        files.extend(source.list(level).await.map_err(|source| RestoreError::List { level, source })?);
+        files.extend(source.list(level).await.map_err(|error| RestoreError::List { level, source: error.into() })?);
     }
     if matches!(target, Target::Timestamp(_)) {
         let exact = stream::iter(files)
@@ -83,7 +85,7 @@ pub async fn list(source: &dyn Source, target: Target) -> Result<Vec<LtxInfo>, R
                     Ok(created_at) => Ok(Some(LtxInfo { created_at, ..file })),
                     // Retention was quicker: a file that is gone cannot be part of a plan.
                     Err(error) if error.kind == litestream_sdk::ErrorKind::NOT_FOUND => Ok(None),
-                    Err(error) => Err(RestoreError::Read { file, source: error }),
+                    Err(error) => Err(RestoreError::Read { file, source: error.into() }),
                 }
             })
             .buffered(TIME_REQUESTS);
@@ -99,7 +101,7 @@ pub async fn choose(source: &dyn Source, v3: Option<&dyn V3Source>, target: Targ
     let files = list(source, target).await?;
     let ltx = plan(&files, target);
     let old = match v3 {
-        Some(v3) => plan_v3(&v3.list_v3().await.map_err(RestoreError::ListV3)?, target)?,
+        Some(v3) => plan_v3(&v3.list_v3().await.map_err(|error| RestoreError::ListV3(error.into()))?, target)?,
         None => None,
     };
     let newest = |plan: &Plan| plan.files().last().map(|file| file.created_at);

@@ -64,7 +64,7 @@ impl Plan {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
-    /// The replica holds no LTX file at all.
+    /// No time lies within a replica that holds no file at all.
     #[error("no backups found")]
     Empty,
     /// Nothing leads to the target.
@@ -98,7 +98,11 @@ pub enum PlanError {
 ///
 /// For [`Target::Timestamp`] each `created_at` must be exact. A time at or after the newest file gives the newest state.
 pub fn plan(files: &[LtxInfo], target: Target) -> Result<Plan, PlanError> {
-    let first = files.iter().map(|file| file.created_at).min().ok_or(PlanError::Empty)?;
+    let Some(first) = files.iter().map(|file| file.created_at).min() else {
+        let reason = "the replica is empty".to_owned();
+        let by_time = matches!(target, Target::Timestamp(_));
+        return Err(if by_time { PlanError::Empty } else { PlanError::NotAvailable { target, reason } });
+    };
     if let Target::Timestamp(time) = target
         && time < first
     {

@@ -36,6 +36,8 @@ pub(super) struct MemorySource {
     pub(super) opened: Mutex<Vec<(u8, FileName, u64, u64)>>,
     /// Files that disappear when they are first opened, and what appears instead.
     pub(super) vanishing: Mutex<BTreeMap<Key, Vec<(u8, Bytes)>>>,
+    /// Bodies break after their first chunk.
+    pub(super) failing: Mutex<bool>,
     /// Chunks are this long.
     pub(super) chunk_len: usize,
 }
@@ -125,7 +127,11 @@ impl Source for MemorySource {
         }
         self.opened.lock().expect("lock").push((key.0, key.1, offset, end - offset));
         let range = bytes.slice(offset as usize..end as usize);
-        let chunks: Vec<_> = range.chunks(self.chunk_len).map(|chunk| Ok(range.slice_ref(chunk))).collect();
+        let mut chunks: Vec<_> = range.chunks(self.chunk_len).map(|chunk| Ok(range.slice_ref(chunk))).collect();
+        if *self.failing.lock().expect("lock") {
+            chunks.truncate(chunks.len() - 1);
+            chunks.push(Err(StorageError::transient("connection reset")));
+        }
         Ok(Body::new(futures::stream::iter(chunks)))
     }
 

@@ -370,6 +370,34 @@ async fn damage_anywhere_in_a_large_file_is_found_by_every_thread() {
 }
 
 #[tokio::test]
+async fn files_of_a_source_merge_without_being_kept() {
+    let (source, database) = large_replica();
+    let source = std::sync::Arc::new(source);
+    let mut files = source.list(Level::SNAPSHOT).await.expect("listing");
+    files.extend(source.list(Level::RAW).await.expect("listing"));
+    let (sources, runtime) = (source.clone(), tokio::runtime::Handle::current());
+    let merging = tokio::task::spawn_blocking(move || {
+        let reader = |file| crate::ltx::Decoder::new(FileReader::new(sources.clone(), file, runtime.clone(), 50_000));
+        let inputs = files.into_iter().map(reader).collect::<Result<_, _>>()?;
+        crate::ltx::compact(inputs, Vec::new()).map(|(bytes, ..)| bytes)
+    });
+    let merged = MemorySource::new();
+    merged.put(1, merging.await.expect("no panic").expect("merges"));
+    let (place, _) = run(&merged, Target::Latest, RestoreOptions::default()).await.expect("restorable");
+    assert!(fs::read(place.database()).expect("output") == database, "another database came out");
+    assert!(source.opened.lock().expect("lock").iter().all(|&(.., len)| len <= 50_000));
+}
+
+#[tokio::test]
+async fn an_error_of_the_storage_is_told_from_damage() {
+    let source = MemorySource::new();
+    source.put(0, ltx(1, 1, 2, &[(1, 1), (2, 1)]));
+    *source.failing.lock().expect("lock") = true;
+    let error = run(&source, Target::Latest, RestoreOptions::default()).await.expect_err("no connection");
+    assert!(matches!(&error, RestoreError::Read { source, .. } if source.kind.is_retryable()), "{error}");
+}
+
+#[tokio::test]
 async fn a_cancelled_restore_leaves_nothing() {
     let (source, _) = large_replica();
     let place = Place::new();

@@ -212,10 +212,7 @@ fn inflate(input: &mut PieceReader, object: &V3Object, mut out: &File, path: &Pa
                 len += read as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                let reason = input.take_failure().map_or_else(|| error.to_string(), |failure| failure.to_string());
-                return Err(refused(object, reason));
-            }
+            Err(error) => return Err(refused(object, error.to_string())),
         }
     }
     let (_, behind) = frame.into_inner().into_inner();

@@ -79,7 +79,13 @@ fn a_hole_is_an_error_for_the_latest_state_that_names_both_sides() {
     assert_eq!(refuses("0:1 0:6 0:9-7", Target::Latest), PlanError::Gap { reached: Txid(1), next: Txid(6) });
     assert_eq!(refuses("0:1 0:9-7", Target::Latest), PlanError::Gap { reached: Txid(1), next: Txid(9) });
     assert!(matches!(refuses("0:2 0:3", Target::Latest), PlanError::NotAvailable { .. }));
-    assert_eq!(refuses("", Target::Latest), PlanError::Empty);
+}
+
+#[test]
+fn an_empty_replica_holds_neither_a_state_nor_a_time() {
+    assert!(matches!(refuses("", Target::Latest), PlanError::NotAvailable { .. }));
+    assert!(matches!(refuses("", Target::Txid(Txid(1))), PlanError::NotAvailable { .. }));
+    assert_eq!(refuses("", Target::Timestamp(0)), PlanError::Empty);
 }
 
 #[test]
