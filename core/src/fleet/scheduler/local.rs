@@ -1,0 +1,320 @@
+//! The local lane: WAL to LTX, attaching under the ceiling of the hot set, detaching what is quiet.
+
+use std::cmp::Reverse;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::ltx::Txid;
+
+use super::super::due::Tick;
+use super::super::hot_set::HotDb;
+use super::super::record::{DbId, EntryId, Flags, Identity, Lane, Phase};
+use super::{Event, Scheduler};
+
+/// A WAL is written before its commit is published, so the first look after an event often comes too early. Looks
+/// after 1, 2, 4 .. 64, 64 .. ms, for about a second, cost nanoseconds each and cover the fsync in between.
+const LOOKS: u8 = 20;
+
+/// The longest pause between two looks, as a power of two of milliseconds.
+const LONGEST_PAUSE: u8 = 6;
+
+/// A unit of blocking work on one database, for a worker thread.
+pub struct LocalWork<D> {
+    /// Whose.
+    pub id: DbId,
+    /// Its file.
+    pub path: PathBuf,
+    /// Its configuration entry.
+    pub entry: EntryId,
+    /// When it was taken.
+    pub started: Tick,
+    /// Another database to detach first, to make room.
+    pub evict: Option<Evicted<D>>,
+    /// What to do.
+    pub action: LocalAction<D>,
+}
+
+/// A database that gives way to another one.
+pub struct Evicted<D> {
+    /// Whose.
+    pub id: DbId,
+    /// Its file.
+    pub path: PathBuf,
+    /// Its attachment.
+    pub db: D,
+}
+
+/// What to do with a database.
+pub enum LocalAction<D> {
+    /// Bring the local LTX files up to date.
+    Sync {
+        /// Its attachment, if it has one.
+        db: Option<D>,
+        /// Nothing to do if the file still has this stamp (0: look closer anyway).
+        stamp: u64,
+        /// The next file must be a full one above this TXID.
+        full_above: Option<Txid>,
+    },
+    /// Give the descriptors back.
+    Detach {
+        /// Its attachment.
+        db: D,
+    },
+    /// Bring the local LTX files up to date a last time, and let go.
+    Finish {
+        /// Its attachment, if it has one.
+        db: Option<D>,
+    },
+}
+
+/// How local work ended.
+pub struct LocalDone<D> {
+    /// The database, if it is attached now.
+    pub db: Option<D>,
+    /// What came of it.
+    pub result: Result<LocalReport, LocalFailure>,
+    /// The stamp to compare with while it is cold; 0 = none.
+    pub stamp: u64,
+    /// Which file was found at the path.
+    pub identity: Option<Identity>,
+}
+
+/// What good local work found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalReport {
+    /// Up to date, or as far as one run may go.
+    Synced {
+        /// The newest local LTX file.
+        txid: Txid,
+        /// At least one file was written.
+        wrote: bool,
+        /// More is waiting.
+        more: bool,
+    },
+    /// The stamp was the old one.
+    Unchanged,
+    /// Detached; nothing else happened.
+    Detached,
+    /// No file at the path.
+    Missing,
+}
+
+/// Why local work failed.
+#[derive(Clone, Debug)]
+pub struct LocalFailure {
+    /// For a person.
+    pub message: String,
+    /// Only a change of the file can help (it is not a database, say): a change ends the back-off.
+    pub until_change: bool,
+}
+
+impl<D: HotDb> Scheduler<D> {
+    /// Somebody wrote to the database or its WAL. A hint: it may be too early to see anything.
+    pub fn changed(&mut self, id: DbId, now: Tick) {
+        let Some(record) = self.table.get(id) else { return };
+        let monitored = self.timing(record.entry).is_some_and(|timing| timing.monitor_interval.is_some());
+        if self.closing || !monitored {
+            return;
+        }
+        match self.hot.get(id) {
+            Some(db) if db.has_news() => self.want(id, Lane::Local, now),
+            Some(_) => self.start_looking(id, now),
+            None => {
+                self.want(id, Lane::Local, now);
+                self.start_looking(id, now);
+            }
+        }
+    }
+
+    /// One chain of looks for each database, however many events arrive.
+    fn start_looking(&mut self, id: DbId, now: Tick) {
+        let Some(record) = self.table.get_mut(id) else { return };
+        if !record.flags.has(Flags::LOOKING) {
+            record.flags.set(Flags::LOOKING, true);
+            self.look_later(id, 0, now);
+        }
+    }
+
+    fn look_later(&mut self, id: DbId, tries: u8, now: Tick) {
+        let pause = Duration::from_millis(1 << tries.min(LONGEST_PAUSE));
+        self.looks.push(Reverse((now.after(pause), id, tries)));
+    }
+
+    pub(super) fn take_looks(&mut self, now: Tick) {
+        while let Some(Reverse((at, id, tries))) = self.looks.peek().copied()
+            && at <= now
+        {
+            self.looks.pop();
+            let Some(record) = self.table.get_mut(id) else { continue };
+            // Not in the hot set, but wanted: its commit may be published only after the worker looked.
+            let wait = match self.hot.get(id) {
+                Some(db) => !db.has_news(),
+                None => record.lane(Lane::Local).phase != Phase::Idle,
+            };
+            if wait && tries < LOOKS {
+                self.look_later(id, tries + 1, now);
+                continue;
+            }
+            record.flags.set(Flags::LOOKING, false);
+            if self.hot.get(id).is_some_and(HotDb::has_news) {
+                self.want(id, Lane::Local, now);
+            }
+        }
+    }
+
+    /// The next unit of local work.
+    pub fn take_local(&mut self, now: Tick) -> Option<LocalWork<D>> {
+        for _ in 0..self.local_ready.len() {
+            let id = self.local_ready.pop_front()?;
+            if !self.begin(id, Lane::Local) {
+                continue;
+            }
+            if let Some(work) = self.local_work(id, now) {
+                return Some(work);
+            }
+        }
+        None
+    }
+
+    fn local_work(&mut self, id: DbId, now: Tick) -> Option<LocalWork<D>> {
+        let record = self.table.get(id)?;
+        let (entry, stamp, flags) = (record.entry, record.stamp, record.flags);
+        let quiet = now.since(record.active) >= self.limits.quiet && record.uploaded();
+        let full_above = self.full_files.get(&id).copied();
+        let forced = flags.has(Flags::FORCED) || full_above.is_some();
+        if let Some(db) = self.hot.get(id)
+            && !flags.has(Flags::REMOVING)
+            && !db.has_news()
+            && !forced
+            && !quiet
+        {
+            self.rest(id, now);
+            return None;
+        }
+        let db = self.hot.lend(id);
+        let mut evict = None;
+        if db.is_none() && self.hot.reserve().is_err() {
+            evict = self.evict();
+            if evict.is_none() {
+                // Every place is with a worker. The first to end makes room.
+                self.requeue(id);
+                return None;
+            }
+            self.hot.reserve_evicted();
+        }
+        let action = match db {
+            db if flags.has(Flags::REMOVING) => LocalAction::Finish { db },
+            Some(db) if quiet && !forced && !db.has_news() => LocalAction::Detach { db },
+            db => LocalAction::Sync { db, stamp: if forced { 0 } else { stamp }, full_above },
+        };
+        let path = self.table.path(id);
+        if let Some(record) = self.table.get_mut(id) {
+            if !record.flags.has(Flags::HOT) {
+                // News made us come here; they may be published a moment after the worker looked.
+                record.active = now;
+            }
+            record.flags.set(Flags::FORCED, false);
+            record.flags.set(Flags::HOT, true);
+        }
+        Some(LocalWork { id, path, entry, started: now, evict, action })
+    }
+
+    /// A hot database without work: ends the run, and comes back when it may be detached.
+    fn rest(&mut self, id: DbId, now: Tick) {
+        let Some(record) = self.table.get_mut(id) else { return };
+        let state = record.lane_mut(Lane::Local);
+        state.phase = Phase::Idle;
+        let again = std::mem::take(&mut state.again);
+        let quiet_at = record.active.after(self.limits.quiet);
+        // Not uploaded yet: the end of the upload asks again.
+        if again || record.uploaded() {
+            self.want(id, Lane::Local, quiet_at.max(now));
+        }
+        self.events.push(Event::Ended(id, Lane::Local));
+    }
+
+    fn requeue(&mut self, id: DbId) {
+        if let Some(record) = self.table.get_mut(id) {
+            record.lane_mut(Lane::Local).phase = Phase::Queued;
+            self.local_ready.push_back(id);
+        }
+    }
+
+    fn evict(&mut self) -> Option<Evicted<D>> {
+        let table = &self.table;
+        let idle = |id| table.get(id).is_some_and(|record| record.lane(Lane::Local).phase == Phase::Idle);
+        let (id, db) = match self.hot.evict(idle) {
+            Some(found) => found,
+            None => self.hot.evict(|_| true)?,
+        };
+        let path = self.table.path(id);
+        if let Some(record) = self.table.get_mut(id) {
+            let state = record.lane_mut(Lane::Local);
+            // Its own run, if one is queued, finds it running and asks for another one.
+            state.phase = Phase::Running;
+            state.due = Tick::NEVER;
+            state.again |= db.has_news();
+        }
+        Some(Evicted { id, path, db })
+    }
+
+    /// Takes a database back from a worker.
+    pub fn finish_local(&mut self, id: DbId, done: LocalDone<D>, started: Tick, now: Tick) {
+        let attached = done.db.is_some();
+        self.hot.give_back(id, done.db);
+        let Some(record) = self.table.get_mut(id) else { return };
+        record.flags.set(Flags::HOT, attached);
+        record.stamp = if attached { 0 } else { done.stamp };
+        let again = std::mem::take(&mut record.lane_mut(Lane::Local).again);
+        if !matches!(done.result, Ok(LocalReport::Unchanged)) {
+            self.table.set_identity(id, done.identity);
+        }
+        match done.result {
+            Ok(report) => self.local_succeeded(id, report, again, started, now),
+            Err(failure) => {
+                if !failure.until_change && let Some(record) = self.table.get_mut(id) {
+                    record.stamp = 0;
+                }
+                self.failed(id, Lane::Local, failure.message, now);
+            }
+        }
+        self.end_removal(id, Lane::Local, now);
+    }
+
+    fn local_succeeded(&mut self, id: DbId, report: LocalReport, again: bool, started: Tick, now: Tick) {
+        let pace = self.retry_interval(id, Lane::Local);
+        let quiet = self.limits.quiet;
+        let Some(record) = self.table.get_mut(id) else { return };
+        let mut not_before = record.lane(Lane::Local).not_before.min(now);
+        let mut more = again;
+        record.flags.set(Flags::MISSING, report == LocalReport::Missing);
+        match report {
+            LocalReport::Synced { txid, wrote, more: waiting } => {
+                record.local = record.local.max(txid);
+                record.flags.set(Flags::SYNCED, true);
+                if wrote {
+                    record.active = now;
+                    not_before = if waiting { now } else { started.after(pace) };
+                }
+                more |= waiting;
+                if self.full_files.remove(&id).is_some() {
+                    // What lies between the replica's end and the full file is another history, or lost.
+                    let before = Txid(txid.0.saturating_sub(1));
+                    record.levels.reached(crate::ltx::Level::RAW, before);
+                }
+            }
+            LocalReport::Unchanged => record.flags.set(Flags::SYNCED, true),
+            LocalReport::Detached | LocalReport::Missing => {}
+        }
+        let (behind, hot, active) = (!record.uploaded(), record.flags.has(Flags::HOT), record.active);
+        self.succeeded(id, Lane::Local, not_before);
+        if behind {
+            self.want(id, Lane::Upload, now);
+        }
+        if more {
+            self.want(id, Lane::Local, now);
+        } else if hot && !behind {
+            self.want(id, Lane::Local, active.after(quiet).max(now));
+        }
+    }
+}
