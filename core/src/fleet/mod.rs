@@ -1,1 +1,9 @@
 //! All databases of this process, one record each, and the scheduler of their work.
+
+mod back_off;
+mod due;
+mod hot_set;
+mod levels;
+mod record;
+mod scheduler;
+mod table;

@@ -111,6 +111,8 @@ impl Flags {
 
     /// A chain of looks for a commit that is about to be published is under way.
     pub const LOOKING: Flags = Flags(1 << 11);
+    /// Something is left to tidy, or the stamp is too young to prove anything.
+    pub const UNSETTLED: Flags = Flags(1 << 13);
     /// The last local work of a row that is being removed is done.
     pub const FINISHED: Flags = Flags(1 << 12);
 

@@ -3,12 +3,56 @@
 //! A removal is ordinary work: a last local run, a last upload, and the row is forgotten whatever they gave. So it
 //! delays nobody, and a path that comes back is never stuck.
 
+use std::time::Duration;
+
 use super::super::due::Tick;
 use super::super::hot_set::HotDb;
-use super::super::record::{DbId, Flags, Lane, Phase};
+use super::super::record::{DbId, Flags, Lane, Phase, Record};
 use super::{Event, Scheduler};
 
+/// A new database whose replica answers slowly is synced locally all the same after this time.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What is known of a database when it is added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Nothing: look at its replica, then sync it.
+    New,
+    /// Saved state, and the files are as they were: nothing to do.
+    Unchanged,
+    /// Saved state, and the files changed since: sync it.
+    Changed,
+    /// No file stands at its path.
+    Missing,
+}
+
 impl<D: HotDb> Scheduler<D> {
+    /// Plans the first work of a row that was just added.
+    pub fn admit(&mut self, id: DbId, admission: Admission, now: Tick) {
+        let monitored = |scheduler: &Self, record: &Record| {
+            scheduler.timing(record.entry).is_some_and(|timing| timing.monitor_interval.is_some())
+        };
+        if !self.table.get(id).is_some_and(|record| monitored(self, record)) {
+            return;
+        }
+        let Some(record) = self.table.get_mut(id) else { return };
+        match admission {
+            Admission::New => {
+                self.want(id, Lane::Upload, now);
+                self.want(id, Lane::Local, now.after(GRACE));
+            }
+            Admission::Changed => self.want(id, Lane::Local, now),
+            Admission::Unchanged => {
+                record.flags.set(Flags::SYNCED, true);
+                if !record.uploaded() {
+                    self.want(id, Lane::Upload, now);
+                }
+                self.plan_levels(id, now);
+            }
+            Admission::Missing => record.flags.set(Flags::MISSING, true),
+        }
+    }
+
     /// Begins the removal of a row. Its end is [`Event::Forgotten`].
     pub fn remove(&mut self, id: DbId, now: Tick) {
         let Some(record) = self.table.get_mut(id) else { return };

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::ltx::Txid;
+use crate::ltx::{Level, Txid};
 
 use super::super::due::Tick;
 use super::super::hot_set::HotDb;
@@ -14,6 +14,9 @@ use super::{Event, Scheduler};
 /// A WAL is written before its commit is published, so the first look after an event often comes too early. Looks
 /// after 1, 2, 4 .. 64, 64 .. ms, for about a second, cost nanoseconds each and cover the fsync in between.
 const LOOKS: u8 = 20;
+
+/// File times younger than two seconds prove nothing; and what a reader or writer kept us from tidying is tried again.
+const SETTLE: Duration = Duration::from_secs(3);
 
 /// The longest pause between two looks, as a power of two of milliseconds.
 const LONGEST_PAUSE: u8 = 6;
@@ -75,6 +78,8 @@ pub struct LocalDone<D> {
     pub result: Result<LocalReport, LocalFailure>,
     /// The stamp to compare with while it is cold; 0 = none.
     pub stamp: u64,
+    /// An equal stamp proves that nothing happened. False: look again soon, whatever the stamp says.
+    pub settled: bool,
     /// Which file was found at the path.
     pub identity: Option<Identity>,
 }
@@ -90,11 +95,11 @@ pub enum LocalReport {
         wrote: bool,
         /// More is waiting.
         more: bool,
+        /// Something is left to tidy: come again in a while, even without news.
+        unsettled: bool,
     },
     /// The stamp was the old one.
     Unchanged,
-    /// Detached; nothing else happened.
-    Detached,
     /// No file at the path.
     Missing,
 }
@@ -181,7 +186,7 @@ impl<D: HotDb> Scheduler<D> {
         let (entry, stamp, flags) = (record.entry, record.stamp, record.flags);
         let quiet = now.since(record.active) >= self.limits.quiet && record.uploaded();
         let full_above = self.full_files.get(&id).copied();
-        let forced = flags.has(Flags::FORCED) || full_above.is_some();
+        let forced = flags.has(Flags::FORCED) || flags.has(Flags::UNSETTLED) || full_above.is_some();
         if let Some(db) = self.hot.get(id)
             && !flags.has(Flags::REMOVING)
             && !db.has_news()
@@ -224,12 +229,8 @@ impl<D: HotDb> Scheduler<D> {
         let Some(record) = self.table.get_mut(id) else { return };
         let state = record.lane_mut(Lane::Local);
         state.phase = Phase::Idle;
-        let again = std::mem::take(&mut state.again);
-        let quiet_at = record.active.after(self.limits.quiet);
-        // Not uploaded yet: the end of the upload asks again.
-        if again || record.uploaded() {
-            self.want(id, Lane::Local, quiet_at.max(now));
-        }
+        state.again = false;
+        self.come_again(id, now);
         self.events.push(Event::Ended(id, Lane::Local));
     }
 
@@ -264,6 +265,7 @@ impl<D: HotDb> Scheduler<D> {
         self.hot.give_back(id, done.db);
         let Some(record) = self.table.get_mut(id) else { return };
         record.flags.set(Flags::HOT, attached);
+        record.flags.set(Flags::UNSETTLED, !attached && !done.settled);
         record.stamp = if attached { 0 } else { done.stamp };
         let again = std::mem::take(&mut record.lane_mut(Lane::Local).again);
         if !matches!(done.result, Ok(LocalReport::Unchanged)) {
@@ -283,15 +285,15 @@ impl<D: HotDb> Scheduler<D> {
 
     fn local_succeeded(&mut self, id: DbId, report: LocalReport, again: bool, started: Tick, now: Tick) {
         let pace = self.retry_interval(id, Lane::Local);
-        let quiet = self.limits.quiet;
         let Some(record) = self.table.get_mut(id) else { return };
         let mut not_before = record.lane(Lane::Local).not_before.min(now);
         let mut more = again;
         record.flags.set(Flags::MISSING, report == LocalReport::Missing);
         match report {
-            LocalReport::Synced { txid, wrote, more: waiting } => {
+            LocalReport::Synced { txid, wrote, more: waiting, unsettled } => {
                 record.local = record.local.max(txid);
                 record.flags.set(Flags::SYNCED, true);
+                record.flags.set(Flags::UNSETTLED, record.flags.has(Flags::UNSETTLED) || unsettled);
                 if wrote {
                     record.active = now;
                     not_before = if waiting { now } else { started.after(pace) };
@@ -299,22 +301,32 @@ impl<D: HotDb> Scheduler<D> {
                 more |= waiting;
                 if self.full_files.remove(&id).is_some() {
                     // What lies between the replica's end and the full file is another history, or lost.
-                    let before = Txid(txid.0.saturating_sub(1));
-                    record.levels.reached(crate::ltx::Level::RAW, before);
+                    record.levels.reached(Level::RAW, Txid(txid.0.saturating_sub(1)));
                 }
             }
             LocalReport::Unchanged => record.flags.set(Flags::SYNCED, true),
-            LocalReport::Detached | LocalReport::Missing => {}
+            LocalReport::Missing => {}
         }
-        let (behind, hot, active) = (!record.uploaded(), record.flags.has(Flags::HOT), record.active);
+        let behind = !record.uploaded();
         self.succeeded(id, Lane::Local, not_before);
         if behind {
             self.want(id, Lane::Upload, now);
         }
         if more {
             self.want(id, Lane::Local, now);
-        } else if hot && !behind {
-            self.want(id, Lane::Local, active.after(quiet).max(now));
+        } else {
+            self.come_again(id, now);
+        }
+    }
+
+    /// Plans the next run of a database that has nothing new: to tidy up, or to detach it.
+    pub(super) fn come_again(&mut self, id: DbId, now: Tick) {
+        let Some(record) = self.table.get(id) else { return };
+        let (flags, quiet_at) = (record.flags, record.active.after(self.limits.quiet));
+        if flags.has(Flags::UNSETTLED) {
+            self.want(id, Lane::Local, now.after(SETTLE));
+        } else if flags.has(Flags::HOT) && record.uploaded() {
+            self.want(id, Lane::Local, quiet_at.max(now));
         }
     }
 }

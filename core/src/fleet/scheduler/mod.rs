@@ -28,8 +28,9 @@ use super::levels::LevelPlan;
 use super::record::{DbId, EntryId, Flags, Lane, Phase, Record};
 use super::table::Table;
 
+pub use lifecycle::Admission;
 pub use levels::{LevelsEnd, LevelsWork};
-pub use local::{Evicted, LocalAction, LocalDone, LocalReport, LocalWork};
+pub use local::{Evicted, LocalAction, LocalDone, LocalFailure, LocalReport, LocalWork};
 pub use sweep::{SweepItem, SweepSeen};
 pub use upload::{UploadDone, UploadEnd, UploadWork};
 
@@ -66,7 +67,6 @@ pub struct Limits {
 }
 
 /// Something that people or other parts want to hear of.
-#[derive(Debug)]
 pub enum Event {
     /// A lane failed, and it is time to say so again.
     Failed(DbId, Lane, Failure),

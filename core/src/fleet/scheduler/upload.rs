@@ -184,7 +184,7 @@ impl<D: HotDb> Scheduler<D> {
         let Some(record) = self.table.get_mut(id) else { return };
         let again = std::mem::take(&mut record.lane_mut(Lane::Upload).again);
         let moved = record.levels.position() > work.levels.position();
-        let (uploaded, hot, active) = (record.uploaded(), record.flags.has(Flags::HOT), record.active);
+        let uploaded = record.uploaded();
         let pace = self.retry_interval(id, Lane::Upload);
         // A round that ended early goes on at once; otherwise the next file waits for the pace.
         let not_before = if moved && uploaded { work.started.after(pace) } else { now };
@@ -192,8 +192,8 @@ impl<D: HotDb> Scheduler<D> {
         if !uploaded || again {
             self.want(id, Lane::Upload, now);
         }
-        if uploaded && hot {
-            self.want(id, Lane::Local, active.after(self.limits.quiet).max(now));
+        if uploaded {
+            self.come_again(id, now);
         }
         self.plan_levels(id, now);
     }
