@@ -1,1 +1,18 @@
 //! One destination of one database: layout, listing, upload.
+//!
+//! [`ReplicaClient`] speaks LTX files and levels; the [`Store`](crate::plugin::Store) below it speaks objects. Only
+//! [`layout`] knows how an LTX file is named there. What to upload, merge or delete is decided in `fleet`.
+
+mod body_reader;
+mod client;
+mod continuity;
+mod layout;
+mod spool;
+mod trailer;
+
+pub use body_reader::BodyReader;
+pub use client::ReplicaClient;
+pub use continuity::{Remote, Verdict, judge};
+pub use layout::{Layout, LayoutChoice, layout_segment};
+pub use spool::{Spool, SpoolWriter};
+pub use trailer::local_trailer;
