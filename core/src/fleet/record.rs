@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::ltx::{Level, Txid};
 use crate::metrics::DatabaseMetrics;
+use crate::replica::Layout;
 
 use super::due::Tick;
 
@@ -113,6 +114,8 @@ impl Flags {
     pub const LOOKING: Flags = Flags(1 << 11);
     /// Something is left to tidy, or the stamp is too young to prove anything.
     pub const UNSETTLED: Flags = Flags(1 << 13);
+    /// The path is a symbolic link: the WAL lies beside its target.
+    pub const LINK: Flags = Flags(1 << 14);
     /// The last local work of a row that is being removed is done.
     pub const FINISHED: Flags = Flags(1 << 12);
 
@@ -136,13 +139,15 @@ pub struct Levels {
     pub raw_floor: Txid,
     /// Number of snapshots on the replica, saturating.
     pub snapshots: u16,
+    /// How the replica names its objects.
+    pub layout: Layout,
     /// When each job is due (see [`Job`]), Unix seconds; 0 = not planned.
     pub due: [u32; Job::COUNT],
 }
 
 impl Default for Levels {
     fn default() -> Self {
-        Levels { max: [Txid::NONE; 10], raw_floor: Txid::NONE, snapshots: 0, due: [0; Job::COUNT] }
+        Levels { max: [Txid::NONE; 10], raw_floor: Txid::NONE, snapshots: 0, layout: Layout::Ltx, due: [0; Job::COUNT] }
     }
 }
 

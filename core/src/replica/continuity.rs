@@ -86,7 +86,7 @@ pub fn judge(remote: &Remote, local: &[LocalFile]) -> Verdict {
 }
 
 /// True if the local files hold every TXID from `from` to their end, one by one.
-fn contiguous(local: &[LocalFile], from: Txid) -> bool {
+pub fn contiguous(local: &[LocalFile], from: Txid) -> bool {
     let Some(start) = local.iter().position(|file| file.max_txid == from) else { return false };
     local[start..].windows(2).all(|pair| pair[1].min_txid == pair[0].max_txid.next())
 }

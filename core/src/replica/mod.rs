@@ -12,7 +12,7 @@ mod trailer;
 
 pub use body_reader::BodyReader;
 pub use client::ReplicaClient;
-pub use continuity::{Remote, Verdict, judge};
+pub use continuity::{Remote, Verdict, contiguous, judge};
 pub use layout::{Layout, LayoutChoice, layout_segment};
-pub use spool::{Spool, SpoolWriter};
+pub use spool::{Spool, SpoolReader, SpoolWriter};
 pub use trailer::local_trailer;

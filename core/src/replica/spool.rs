@@ -4,7 +4,7 @@
 //! behind, so the file has no name. Nothing here grows with the size of a database but that file.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -74,6 +74,7 @@ pub struct Spool {
     size: u64,
 }
 
+#[derive(Clone)]
 enum Content {
     Memory(Bytes),
     File(Arc<File>),
@@ -85,9 +86,36 @@ impl Spool {
         self.size
     }
 
+    /// Its bytes, for a decoder.
+    pub fn reader(&self) -> SpoolReader {
+        SpoolReader { content: self.content.clone(), offset: 0 }
+    }
+
     /// True if nothing was written.
     pub fn is_empty(&self) -> bool {
         self.size == 0
+    }
+}
+
+/// Reads a spool from its beginning. Blocks.
+pub struct SpoolReader {
+    content: Content,
+    offset: u64,
+}
+
+impl Read for SpoolReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = match &self.content {
+            Content::File(file) => file.read_at(buffer, self.offset)?,
+            Content::Memory(bytes) => {
+                let rest = bytes.get(self.offset as usize..).unwrap_or_default();
+                let len = rest.len().min(buffer.len());
+                buffer[..len].copy_from_slice(&rest[..len]);
+                len
+            }
+        };
+        self.offset += read as u64;
+        Ok(read)
     }
 }
 

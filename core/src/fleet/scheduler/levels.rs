@@ -97,9 +97,6 @@ impl<D: HotDb> Scheduler<D> {
         let unix = self.unix(now);
         let key = self.key(id);
         let Some(record) = self.table.get_mut(id) else { return };
-        if record.flags.has(Flags::NEEDS_SNAPSHOT) && record.uploaded() {
-            record.levels.plan(Job::Snapshot, Some(unix));
-        }
         replan(&mut record.levels, &self.level_plan, key, unix);
         if let Some((_, at)) = record.levels.first_due() {
             let wait = Duration::from_secs(u64::from(at.saturating_sub(unix)));

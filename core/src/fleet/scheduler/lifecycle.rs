@@ -110,6 +110,7 @@ impl<D: HotDb> Scheduler<D> {
             self.failures.remove(&(id, lane));
         }
         self.full_files.remove(&id);
+        self.full_from.remove(&id);
         if let Some(record) = self.table.remove(id) {
             self.events.push(Event::Forgotten(Box::new(record), path.clone()));
         }

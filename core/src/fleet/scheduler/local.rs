@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::ltx::{Level, Txid};
+use crate::ltx::Txid;
 
 use super::super::due::Tick;
 use super::super::hot_set::HotDb;
@@ -93,6 +93,8 @@ pub enum LocalReport {
         txid: Txid,
         /// At least one file was written.
         wrote: bool,
+        /// The last full file among them.
+        full: Option<Txid>,
         /// More is waiting.
         more: bool,
         /// Something is left to tidy: come again in a while, even without news.
@@ -290,7 +292,7 @@ impl<D: HotDb> Scheduler<D> {
         let mut more = again;
         record.flags.set(Flags::MISSING, report == LocalReport::Missing);
         match report {
-            LocalReport::Synced { txid, wrote, more: waiting, unsettled } => {
+            LocalReport::Synced { txid, wrote, full, more: waiting, unsettled } => {
                 record.local = record.local.max(txid);
                 record.flags.set(Flags::SYNCED, true);
                 record.flags.set(Flags::UNSETTLED, record.flags.has(Flags::UNSETTLED) || unsettled);
@@ -299,9 +301,8 @@ impl<D: HotDb> Scheduler<D> {
                     not_before = if waiting { now } else { started.after(pace) };
                 }
                 more |= waiting;
-                if self.full_files.remove(&id).is_some() {
-                    // What lies between the replica's end and the full file is another history, or lost.
-                    record.levels.reached(Level::RAW, Txid(txid.0.saturating_sub(1)));
+                if let Some(full) = full.filter(|_| self.full_files.remove(&id).is_some()) {
+                    self.full_from.insert(id, full);
                 }
             }
             LocalReport::Unchanged => record.flags.set(Flags::SYNCED, true),

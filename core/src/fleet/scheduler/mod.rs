@@ -107,6 +107,8 @@ pub struct Scheduler<D> {
     next_hot_look: Tick,
     /// Databases whose next file must be a full one above a TXID.
     full_files: HashMap<DbId, Txid>,
+    /// Full files that were made so, until they are on the replica.
+    full_from: HashMap<DbId, Txid>,
     closing: bool,
     retry_interval: Option<Duration>,
     unix_start: u32,
@@ -135,6 +137,7 @@ impl<D: HotDb> Scheduler<D> {
             hot_look: None,
             next_hot_look: Tick(0),
             full_files: HashMap::new(),
+            full_from: HashMap::new(),
             closing: false,
             retry_interval: None,
             unix_start: u32::try_from(clock::unix_time().as_secs()).unwrap_or(u32::MAX),

@@ -114,7 +114,7 @@ impl Bench {
     fn end(&mut self, id: DbId, db: Option<FakeDb>, started: Tick) {
         let commits = self.commits[&id].load(Relaxed);
         let wrote = self.copied.insert(id, commits) != Some(commits);
-        let report = LocalReport::Synced { txid: Txid(commits), wrote, more: false, unsettled: false };
+        let report = LocalReport::Synced { txid: Txid(commits), wrote, full: None, more: false, unsettled: false };
         let identity = self.scheduler.table.get(id).and_then(|record| record.identity);
         let done = LocalDone { db, result: Ok(report), stamp: commits, settled: true, identity };
         self.scheduler.finish_local(id, done, started, self.now);
@@ -338,13 +338,13 @@ fn a_replica_that_cannot_go_on_gets_a_full_file_before_anything_else() {
     assert!(bench.scheduler.take_upload(bench.now).is_none(), "no upload of what the replica cannot use");
     let work = bench.scheduler.take_local(bench.now).unwrap();
     assert!(matches!(work.action, LocalAction::Sync { full_above: Some(Txid(40)), stamp: 0, .. }));
-    let report = LocalReport::Synced { txid: Txid(41), wrote: true, more: false, unsettled: false };
+    let report = LocalReport::Synced { txid: Txid(41), wrote: true, full: Some(Txid(41)), more: false, unsettled: false };
     let done = LocalDone { db: None, result: Ok(report), stamp: 1, settled: true, identity: None };
     bench.scheduler.finish_local(a, done, work.started, bench.now);
     bench.now = bench.now.after(SECOND);
     bench.scheduler.advance(bench.now);
     let upload = bench.scheduler.take_upload(bench.now).unwrap();
-    assert_eq!((upload.levels.position(), upload.local), (Txid(40), Txid(41)));
+    assert_eq!((upload.local, upload.full_from, upload.needs_snapshot), (Txid(41), Some(Txid(41)), true));
 }
 
 #[test]

@@ -38,6 +38,10 @@ pub struct UploadWork {
     pub levels: Levels,
     /// The replica was listed by this process.
     pub contacted: bool,
+    /// A restore of the replica is not possible now: a snapshot goes first.
+    pub needs_snapshot: bool,
+    /// The local file of this TXID is a full one, and nothing before it is wanted on the replica.
+    pub full_from: Option<Txid>,
 }
 
 /// How an upload ended.
@@ -99,6 +103,8 @@ impl<D: HotDb> Scheduler<D> {
                     local: record.local,
                     levels: record.levels,
                     contacted: record.flags.has(Flags::CONTACTED),
+                    needs_snapshot: record.flags.has(Flags::NEEDS_SNAPSHOT),
+                    full_from: self.full_from.get(&id).copied(),
                 });
             }
         }
@@ -110,7 +116,14 @@ impl<D: HotDb> Scheduler<D> {
         let Some(record) = self.table.get_mut(id) else { return };
         record.levels.reached(level, txid);
         record.flags.set(Flags::SAVED, false);
+        if level == Level::SNAPSHOT {
+            record.levels.snapshots = record.levels.snapshots.saturating_add(1);
+            record.flags.set(Flags::NEEDS_SNAPSHOT, false);
+        }
         record.synced_at = unix_seconds;
+        if level == Level::RAW && self.full_from.get(&id).is_some_and(|full| *full <= txid) {
+            self.full_from.remove(&id);
+        }
         if level == Level::RAW && !record.levels.raw_floor.is_some() {
             record.levels.raw_floor = txid;
         }
