@@ -67,7 +67,7 @@ impl DbError {
     }
 
     /// An error of the operating system.
-    pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> DbError {
+    pub(crate) fn io(doing: &'static str, path: &Path, source: io::Error) -> DbError {
         DbError::new(kind_of_io(&source), doing, path).because(source)
     }
 

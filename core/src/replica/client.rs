@@ -12,11 +12,12 @@ use litestream_sdk::{
 };
 
 use crate::clock::UnixMillis;
+use crate::config::LayoutChoice;
 use crate::ltx::{FileName, HEADER_LEN, Header, Level, LtxInfo, TRAILER_LEN, Txid};
 use crate::plugin::{Store, Urgency, WriteSource};
 use crate::restore::Source;
 
-use super::layout::{Layout, LayoutChoice};
+use super::layout::{Layout, fixed};
 
 type Result<T> = std::result::Result<T, StorageError>;
 
@@ -51,7 +52,7 @@ impl ReplicaClient {
         urgency: Urgency,
     ) -> Result<ReplicaClient> {
         let client = ReplicaClient::new(store, path, Layout::Ltx).with_urgency(urgency);
-        match choice.fixed() {
+        match fixed(choice) {
             Some(layout) => Ok(ReplicaClient { layout, ..client }),
             None if !hex_known => Ok(client),
             None => {

@@ -9,6 +9,7 @@
 
 use litestream_sdk::{ObjectKey, ReplicaPath, Result};
 
+use crate::config::LayoutChoice;
 use crate::ltx::{FileName, Level};
 
 /// One of the two ways to name objects.
@@ -21,26 +22,12 @@ pub enum Layout {
     Hex,
 }
 
-/// The replica key `layout`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum LayoutChoice {
-    /// Continue what the replica already holds, else `ltx`.
-    #[default]
-    Auto,
-    /// Always `ltx`.
-    Ltx,
-    /// Always `hex`.
-    Hex,
-}
-
-impl LayoutChoice {
-    /// The layout, if it does not depend on what the replica holds.
-    pub fn fixed(self) -> Option<Layout> {
-        match self {
-            LayoutChoice::Auto => None,
-            LayoutChoice::Ltx => Some(Layout::Ltx),
-            LayoutChoice::Hex => Some(Layout::Hex),
-        }
+/// The layout of a replica key `layout`, if it does not depend on what the replica holds.
+pub fn fixed(choice: LayoutChoice) -> Option<Layout> {
+    match choice {
+        LayoutChoice::Auto => None,
+        LayoutChoice::Ltx => Some(Layout::Ltx),
+        LayoutChoice::Hex => Some(Layout::Hex),
     }
 }
 

@@ -13,6 +13,6 @@ mod trailer;
 pub use body_reader::BodyReader;
 pub use client::ReplicaClient;
 pub use continuity::{Remote, Verdict, contiguous, judge};
-pub use layout::{Layout, LayoutChoice, layout_segment};
+pub use layout::{Layout, layout_segment};
 pub use spool::{Spool, SpoolReader, SpoolWriter};
 pub use trailer::local_trailer;

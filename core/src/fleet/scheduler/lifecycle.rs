@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::super::due::Tick;
 use super::super::hot_set::HotDb;
+use super::super::saved_state::SavedState;
 use super::super::record::{DbId, Flags, Lane, Phase, Record};
 use super::{Event, Scheduler};
 
@@ -112,11 +113,26 @@ impl<D: HotDb> Scheduler<D> {
         self.full_files.remove(&id);
         self.full_from.remove(&id);
         if let Some(record) = self.table.remove(id) {
-            self.events.push(Event::Forgotten(Box::new(record), path.clone()));
+            self.events.push(Event::Forgotten(id, Box::new(record), path.clone()));
         }
         if returned {
             self.events.push(Event::Returned(path));
         }
+    }
+
+    /// What to save of a database, if it has come to rest: cold, uploaded, proven by its stamp. The argument of what is
+    /// returned names the replica.
+    pub fn rested(&self, id: DbId) -> Option<impl FnOnce(u64) -> SavedState + Send + 'static> {
+        let record = self.table.get(id)?;
+        let flags = record.flags;
+        let settled = record.stamp != 0 && !flags.has(Flags::UNSETTLED) && !flags.has(Flags::HOT);
+        let known = flags.has(Flags::CONTACTED) && !flags.has(Flags::SAVED);
+        let idle = |lane| record.lane(lane).phase == Phase::Idle && record.lane(lane).failures == 0;
+        if !settled || !known || !record.uploaded() || !idle(Lane::Local) || !idle(Lane::Upload) {
+            return None;
+        }
+        let saved = SavedState::of(record, 0);
+        Some(move |replica| saved.for_replica(replica))
     }
 
     /// Stops all work of a database, or allows it again.

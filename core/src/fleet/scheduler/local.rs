@@ -43,6 +43,8 @@ pub struct Evicted<D> {
     pub id: DbId,
     /// Its file.
     pub path: PathBuf,
+    /// Its configuration entry.
+    pub entry: EntryId,
     /// Its attachment.
     pub db: D,
 }
@@ -169,6 +171,11 @@ impl<D: HotDb> Scheduler<D> {
         }
     }
 
+    /// True if a worker would find something to do now.
+    pub fn has_local_work(&self, now: Tick) -> bool {
+        !self.local_ready.is_empty() || self.sweep_due(now)
+    }
+
     /// The next unit of local work.
     pub fn take_local(&mut self, now: Tick) -> Option<LocalWork<D>> {
         for _ in 0..self.local_ready.len() {
@@ -251,14 +258,16 @@ impl<D: HotDb> Scheduler<D> {
             None => self.hot.evict(|_| true)?,
         };
         let path = self.table.path(id);
+        let mut entry = EntryId(0);
         if let Some(record) = self.table.get_mut(id) {
+            entry = record.entry;
             let state = record.lane_mut(Lane::Local);
             // Its own run, if one is queued, finds it running and asks for another one.
             state.phase = Phase::Running;
             state.due = Tick::NEVER;
             state.again |= db.has_news();
         }
-        Some(Evicted { id, path, db })
+        Some(Evicted { id, path, entry, db })
     }
 
     /// Takes a database back from a worker.

@@ -73,7 +73,7 @@ pub enum Event {
     /// A lane works again after this many failures.
     Recovered(DbId, Lane, u32),
     /// A row is gone.
-    Forgotten(Box<Record>, std::path::PathBuf),
+    Forgotten(DbId, Box<Record>, std::path::PathBuf),
     /// The file came back before its row was gone.
     Returned(std::path::PathBuf),
     /// A lane ended a run.

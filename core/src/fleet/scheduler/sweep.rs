@@ -27,6 +27,8 @@ pub struct SweepItem {
     pub id: DbId,
     /// The file.
     pub path: PathBuf,
+    /// It is a symbolic link.
+    pub link: bool,
 }
 
 /// What was seen.
@@ -71,6 +73,11 @@ impl<D: HotDb> Scheduler<D> {
         }
     }
 
+    /// True if a step of a sweep is due.
+    pub(super) fn sweep_due(&self, now: Tick) -> bool {
+        self.sweeps.iter().any(|sweep| sweep.next <= now)
+    }
+
     /// The files to look at now; empty while no step is due.
     pub fn take_sweep(&mut self, now: Tick) -> Vec<SweepItem> {
         let slots = self.table.slots();
@@ -84,7 +91,8 @@ impl<D: HotDb> Scheduler<D> {
         // At least a millisecond, or a table of millions would never let go of the lock.
         sweep.next = now.after((interval / steps).max(Duration::from_millis(1)));
         let ids = (from..to).map(DbId).filter(|id| self.sweepable(*id, interval)).collect::<Vec<_>>();
-        ids.into_iter().map(|id| SweepItem { id, path: self.table.path(id) }).collect()
+        let link = |id| self.table.get(id).is_some_and(|record| record.flags.has(Flags::LINK));
+        ids.into_iter().map(|id| SweepItem { id, path: self.table.path(id), link: link(id) }).collect()
     }
 
     fn sweepable(&self, id: DbId, interval: Duration) -> bool {

@@ -1,0 +1,99 @@
+//! What the fleet tells: log lines about databases, answers to those who wait, and the saved state of what came to rest.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::back_off::Failure;
+use super::local_file::blocking;
+use super::record::{DbId, EntryId, Lane, Record};
+use super::saved_state::{self, SavedState};
+use super::scheduler::Event;
+use super::shared::Shared;
+use super::waiters::Ended;
+
+/// Handles one event, without the lock.
+pub fn event(shared: &Arc<Shared>, event: Event) {
+    match event {
+        Event::Failed(id, lane, failure) => failed(shared, id, lane, &failure),
+        Event::Recovered(id, lane, errors) => recovered(shared, id, lane, errors),
+        Event::Ended(id, lane) => answer(shared, id, lane),
+        Event::Forgotten(id, record, path) => forgotten(shared, id, &record, &path),
+        Event::Returned(path) => super::membership::add_again(shared, path),
+    }
+}
+
+fn name(path: &Path) -> std::borrow::Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
+}
+
+fn path_of(shared: &Shared, id: DbId) -> std::path::PathBuf {
+    shared.look(|state| state.scheduler.table.path(id))
+}
+
+fn failed(shared: &Shared, id: DbId, lane: Lane, failure: &Failure) {
+    let path = path_of(shared, id);
+    let (db, shown, error, failures) = (name(&path), path.display(), &failure.message, failure.count);
+    match lane {
+        Lane::Local => tracing::error!(db = %db, path = %shown, error, failures, "sync error"),
+        Lane::Upload => tracing::error!(db = %db, path = %shown, error, failures, "monitor error"),
+        Lane::Levels => tracing::warn!(db = %db, path = %shown, error, failures, "compaction failed"),
+    }
+}
+
+fn recovered(shared: &Shared, id: DbId, lane: Lane, previous_errors: u32) {
+    let path = path_of(shared, id);
+    let (db, shown) = (name(&path), path.display());
+    match lane {
+        Lane::Local => tracing::info!(db = %db, path = %shown, previous_errors, "sync recovered"),
+        Lane::Upload => tracing::info!(db = %db, path = %shown, previous_errors, "replica sync recovered"),
+        Lane::Levels => tracing::debug!(db = %db, path = %shown, previous_errors, "compaction recovered"),
+    }
+}
+
+fn answer(shared: &Shared, id: DbId, lane: Lane) {
+    let mut state = shared.lock();
+    let Some(record) = state.scheduler.table.get(id) else { return };
+    let (txid, replica_txid) = (record.local, record.levels.position());
+    let error = state.scheduler.failures.get(&(id, lane)).map(|failure| failure.message.clone());
+    state.waiters.ended(&Ended { id, lane, txid, replica_txid, error });
+}
+
+fn forgotten(shared: &Arc<Shared>, id: DbId, record: &Record, path: &Path) {
+    let entry = shared.entry(record.entry);
+    let place = entry.as_ref().and_then(|entry| entry.replica_path(path).ok());
+    let mut state = shared.lock();
+    if let (Some(entry), Some(place)) = (&entry, &place) {
+        state.owners.release(id, entry.destination.pool(), place, &entry.meta_path(path));
+    }
+    state.waiters.forgotten(id);
+    drop(state);
+    if record.uploaded() {
+        tracing::debug!(path = %path.display(), txid = %record.local, "final sync done");
+    } else {
+        tracing::warn!(path = %path.display(), txid = %record.local, replica_txid = %record.levels.position(),
+            "removed database was not fully uploaded; its local state is kept and continued if it comes back");
+    }
+}
+
+/// Writes the saved state of a database that came to rest. Failing to only makes the next start more careful.
+pub fn save(shared: &Shared, entry: EntryId, path: &Path, saved: impl FnOnce(u64) -> SavedState) {
+    let Some(entry) = shared.entry(entry) else { return };
+    let Some(replica) = saved_state::replica_name(&entry, path) else { return };
+    if let Err(error) = saved(replica).save(&entry.meta_path(path)) {
+        tracing::debug!(path = %path.display(), %error, "state of the fleet not saved");
+    }
+}
+
+impl Shared {
+    /// As [`save`], for async code.
+    pub(super) async fn save_if_at_rest(self: &Arc<Self>, id: DbId, entry: EntryId, path: &Path) {
+        let Some(saved) = self.look(|state| state.scheduler.rested(id)) else { return };
+        let (shared, path) = (Arc::clone(self), path.to_owned());
+        let done = blocking(move || {
+            save(&shared, entry, &path, saved);
+            Ok(())
+        });
+        // The process is ending: then the state stays as it was saved last.
+        let _ = done.await;
+    }
+}

@@ -1,0 +1,190 @@
+//! What the threads and tasks of a fleet share: the scheduler behind its mutex, and the hand-over of work to whoever does
+//! it. The mutex is held for microseconds and never across I/O.
+//!
+//! ```text
+//! events, outcomes --update--> scheduler --pump--> worker threads (local work, sweeps), runtime tasks (uploads, levels)
+//! ```
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use crate::clock;
+use crate::db::Db;
+
+use super::due::Tick;
+use super::entry::Entry;
+use super::jobs::JobRules;
+use super::owners::Owners;
+use super::record::{DbId, EntryId};
+use super::scheduler::{Event, Scheduler};
+use super::waiters::Waiters;
+
+/// Up to this many databases, each one's start and each of its compactions is worth a line in the log.
+pub const FEW: usize = 100;
+
+/// How far a shutdown has come. Only grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Not at all.
+    Running,
+    /// Work on levels ends; what is not uploaded yet still is.
+    Closing,
+    /// Nothing is waited for any more.
+    Cut,
+}
+
+/// See the module.
+pub struct Shared {
+    state: Mutex<State>,
+    /// Workers wait here.
+    work: Condvar,
+    /// The timer waits here.
+    timer: Condvar,
+    started: Instant,
+    entries: RwLock<Vec<Arc<Entry>>>,
+    /// Where async work runs.
+    pub runtime: Handle,
+    /// How jobs on levels are run.
+    pub rules: JobRules,
+    /// How far a shutdown has come.
+    pub stage: watch::Sender<Stage>,
+}
+
+/// Behind the mutex.
+pub struct State {
+    /// The rules.
+    pub scheduler: Scheduler<Db>,
+    /// Replica paths and state directories that are taken.
+    pub owners: Owners,
+    /// Requests that wait for a database.
+    pub waiters: Waiters,
+    /// Candidates that are not replicated, with the reason.
+    pub refused: HashMap<PathBuf, String>,
+    /// When the timer must look again.
+    pub(super) wake_at: Tick,
+    /// Threads end.
+    pub(super) stop: bool,
+}
+
+impl Shared {
+    /// An empty fleet.
+    pub fn new(scheduler: Scheduler<Db>, rules: JobRules, runtime: Handle) -> Shared {
+        let state = State {
+            scheduler,
+            owners: Owners::default(),
+            waiters: Waiters::default(),
+            refused: HashMap::new(),
+            wake_at: Tick(0),
+            stop: false,
+        };
+        Shared {
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            timer: Condvar::new(),
+            started: clock::monotonic(),
+            entries: RwLock::default(),
+            runtime,
+            rules,
+            stage: watch::Sender::new(Stage::Running),
+        }
+    }
+
+    /// The fleet's clock.
+    pub fn now(&self) -> Tick {
+        Tick(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1))
+    }
+
+    /// A moment of the fleet's clock as a time of the process.
+    pub fn instant(&self, tick: Tick) -> Instant {
+        self.started + Duration::from_millis(tick.0)
+    }
+
+    /// Adds an entry under the id that the scheduler gave.
+    pub fn add_entry(&self, entry: Arc<Entry>) {
+        self.entries.write().unwrap_or_else(PoisonError::into_inner).push(entry);
+    }
+
+    /// A configuration entry.
+    pub fn entry(&self, id: EntryId) -> Option<Arc<Entry>> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner).get(id.0 as usize).cloned()
+    }
+
+    /// All configuration entries, by id.
+    pub fn entries(&self) -> Vec<Arc<Entry>> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Looks at the state. Nothing is handed out and nobody is told: for questions.
+    pub fn look<R>(&self, question: impl FnOnce(&State) -> R) -> R {
+        question(&self.lock())
+    }
+
+    /// Changes the state, hands out the work that has become possible, and tells who must hear of it.
+    pub fn update<R>(self: &Arc<Self>, change: impl FnOnce(&mut State, Tick) -> R) -> R {
+        let mut state = self.lock();
+        let result = change(&mut state, self.now());
+        self.pump(&mut state);
+        let events = std::mem::take(&mut state.scheduler.events);
+        drop(state);
+        self.tell(events);
+        result
+    }
+
+    /// The state; a thread that panicked while it held the lock left consistent rows behind.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands out work; wakes workers and timer if there is something for them.
+    pub(super) fn pump(self: &Arc<Self>, state: &mut State) {
+        let now = self.now();
+        let next = state.scheduler.advance(now);
+        while let Some(work) = state.scheduler.take_upload(now) {
+            self.spawn_upload(work);
+        }
+        while let Some(work) = state.scheduler.take_levels(now) {
+            self.spawn_levels(work, state.scheduler.table.len() <= FEW);
+        }
+        if state.scheduler.has_local_work(now) {
+            self.work.notify_all();
+        }
+        if next < state.wake_at {
+            self.timer.notify_one();
+        }
+        state.wake_at = next;
+    }
+
+    /// Ends all threads after their present work.
+    pub fn stop_threads(&self) {
+        self.lock().stop = true;
+        self.work.notify_all();
+        self.timer.notify_all();
+    }
+
+    /// Waits, as the timer, until something is due or plans change.
+    pub(super) fn wait_until_due<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let wait = state.wake_at.since(self.now()).min(Duration::from_secs(3600));
+        self.timer.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Waits, as a worker, until there may be work.
+    pub(super) fn wait_for_work<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.work.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(self: &Arc<Self>, events: Vec<Event>) {
+        for event in events {
+            super::report::event(self, event);
+        }
+    }
+
+    /// The row of a path.
+    pub fn find(&self, path: &Path) -> Option<DbId> {
+        self.lock().scheduler.table.find(path)
+    }
+}

@@ -1,0 +1,149 @@
+//! Requests that wait for a database: "sync it now, and tell me when it is done".
+
+use tokio::sync::oneshot;
+
+use crate::ltx::Txid;
+
+use super::record::{DbId, Lane};
+
+/// What a request gets: where the database and its replica are, or why it failed.
+pub type Answer = Result<Synced, String>;
+
+/// Positions after a sync that somebody asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Synced {
+    /// The newest local LTX file.
+    pub txid: Txid,
+    /// What the replica holds.
+    pub replica_txid: Txid,
+    /// Something new was found.
+    pub changed: bool,
+}
+
+struct Waiter {
+    id: DbId,
+    /// The replica must have everything, too.
+    upload: bool,
+    /// Ends of local runs to pass over: one that ran already when the request came.
+    skip: u8,
+    local_done: bool,
+    before: Txid,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Waiters(Vec<Waiter>);
+
+/// What a waiter is told about a run that ended.
+pub struct Ended {
+    /// Whose.
+    pub id: DbId,
+    /// Which lane.
+    pub lane: Lane,
+    /// Positions now.
+    pub txid: Txid,
+    /// What the replica holds.
+    pub replica_txid: Txid,
+    /// Why the run failed.
+    pub error: Option<String>,
+}
+
+impl Waiters {
+    /// Waits for the next local run that begins after now, and for the upload of what it finds.
+    pub fn add(&mut self, id: DbId, upload: bool, running: bool, before: Txid) -> oneshot::Receiver<Answer> {
+        let (answer, receiver) = oneshot::channel();
+        self.0.push(Waiter { id, upload, skip: u8::from(running), local_done: false, before, answer });
+        receiver
+    }
+
+    /// Answers those whose wait is over.
+    pub fn ended(&mut self, ended: &Ended) {
+        let waiting = std::mem::take(&mut self.0);
+        self.0 = waiting.into_iter().filter_map(|waiter| waiter.hear(ended)).collect();
+    }
+
+    /// A row is gone: nobody waits for it any more.
+    pub fn forgotten(&mut self, id: DbId) {
+        let ended = Ended {
+            id,
+            lane: Lane::Upload,
+            txid: Txid::NONE,
+            replica_txid: Txid::NONE,
+            error: Some("the database is no longer replicated".to_owned()),
+        };
+        self.ended(&ended);
+    }
+}
+
+impl Waiter {
+    /// Gives itself back if it must go on waiting. A caller that went away is no error.
+    fn hear(mut self, ended: &Ended) -> Option<Waiter> {
+        if ended.id != self.id || ended.lane == Lane::Levels {
+            return Some(self);
+        }
+        if let Some(error) = &ended.error
+            && (ended.lane == Lane::Local || self.upload)
+        {
+            let _ = self.answer.send(Err(error.clone()));
+            return None;
+        }
+        if ended.lane == Lane::Local {
+            if self.skip > 0 {
+                self.skip -= 1;
+                return Some(self);
+            }
+            self.local_done = true;
+        }
+        let uploaded = ended.replica_txid >= ended.txid;
+        if self.local_done && (uploaded || !self.upload) {
+            let (txid, replica_txid) = (ended.txid, ended.replica_txid);
+            let _ = self.answer.send(Ok(Synced { txid, replica_txid, changed: txid > self.before }));
+            return None;
+        }
+        Some(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(lane: Lane, txid: u64, replica: u64) -> Ended {
+        Ended { id: DbId(1), lane, txid: Txid(txid), replica_txid: Txid(replica), error: None }
+    }
+
+    #[test]
+    fn a_request_for_the_replica_waits_for_the_upload() {
+        let mut waiters = Waiters::default();
+        let mut answer = waiters.add(DbId(1), true, false, Txid(1));
+        waiters.ended(&ended(Lane::Upload, 1, 1));
+        assert!(answer.try_recv().is_err(), "an upload of before");
+        waiters.ended(&ended(Lane::Local, 2, 1));
+        waiters.ended(&Ended { id: DbId(2), ..ended(Lane::Upload, 9, 9) });
+        assert!(answer.try_recv().is_err());
+        waiters.ended(&ended(Lane::Upload, 2, 2));
+        assert_eq!(answer.try_recv().unwrap().unwrap().txid, Txid(2));
+    }
+
+    #[test]
+    fn a_run_that_was_under_way_does_not_count() {
+        let mut waiters = Waiters::default();
+        let mut answer = waiters.add(DbId(1), false, true, Txid(1));
+        waiters.ended(&ended(Lane::Local, 1, 1));
+        assert!(answer.try_recv().is_err());
+        waiters.ended(&ended(Lane::Local, 1, 1));
+        assert_eq!(answer.try_recv().unwrap().map(|synced| synced.changed), Ok(false));
+    }
+
+    #[test]
+    fn failures_and_removals_answer_too() {
+        let mut waiters = Waiters::default();
+        let mut failed = waiters.add(DbId(1), true, false, Txid(1));
+        waiters.ended(&Ended { error: Some("down".into()), ..ended(Lane::Upload, 1, 1) });
+        assert_eq!(failed.try_recv().unwrap(), Err("down".into()));
+        let mut gone = waiters.add(DbId(1), true, false, Txid(1));
+        waiters.forgotten(DbId(1));
+        assert!(gone.try_recv().unwrap().is_err());
+    }
+}

@@ -1,0 +1,124 @@
+//! The fixed threads of a fleet: a timer, and workers for everything that blocks. Their number does not depend on how many
+//! databases there are.
+
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use crate::db::Db;
+
+use super::local_work::{self, Subject};
+use super::record::{DbId, EntryId, Flags};
+use super::scheduler::{LocalAction, LocalDone, LocalFailure, LocalWork, SweepItem, SweepSeen};
+use super::shared::Shared;
+
+/// Starts them.
+///
+/// # Errors
+/// The system gives no threads.
+pub fn start(shared: &Arc<Shared>, workers: usize) -> std::io::Result<Vec<JoinHandle<()>>> {
+    let mut threads = Vec::with_capacity(workers + 1);
+    let timer = Arc::clone(shared);
+    threads.push(Builder::new().name("fleet-timer".to_owned()).spawn(move || keep_time(&timer))?);
+    for n in 0..workers {
+        let worker = Arc::clone(shared);
+        threads.push(Builder::new().name(format!("fleet-{n}")).spawn(move || work(&worker))?);
+    }
+    Ok(threads)
+}
+
+/// How many workers suit this machine: the work waits for disks more than it computes.
+pub fn suitable_number() -> usize {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    (cores * 2).clamp(4, 32)
+}
+
+fn keep_time(shared: &Arc<Shared>) {
+    loop {
+        shared.update(|_, _| ());
+        let state = shared.lock();
+        if state.stop {
+            return;
+        }
+        drop(shared.wait_until_due(state));
+    }
+}
+
+/// What a worker takes next.
+enum Task {
+    Sweep(Vec<SweepItem>),
+    Local(Box<LocalWork<Db>>),
+}
+
+fn work(shared: &Arc<Shared>) {
+    while let Some(task) = next(shared) {
+        match task {
+            Task::Sweep(items) => sweep(shared, items),
+            Task::Local(work) => local(shared, *work),
+        }
+    }
+}
+
+fn next(shared: &Arc<Shared>) -> Option<Task> {
+    let mut state = shared.lock();
+    loop {
+        if state.stop {
+            return None;
+        }
+        let now = shared.now();
+        let items = state.scheduler.take_sweep(now);
+        if !items.is_empty() {
+            return Some(Task::Sweep(items));
+        }
+        if let Some(work) = state.scheduler.take_local(now) {
+            return Some(Task::Local(Box::new(work)));
+        }
+        state = shared.wait_for_work(state);
+    }
+}
+
+fn sweep(shared: &Arc<Shared>, items: Vec<SweepItem>) {
+    let look = |item: SweepItem| {
+        let (identity, stamp) = local_work::look(&item.path, item.link);
+        SweepSeen { id: item.id, identity, stamp }
+    };
+    let seen: Vec<SweepSeen> = items.into_iter().map(look).collect();
+    shared.update(|state, now| state.scheduler.finish_sweep(&seen, now));
+}
+
+fn local(shared: &Arc<Shared>, work: LocalWork<Db>) {
+    let LocalWork { id, path, entry, started, evict, action } = work;
+    if let Some(evicted) = evict {
+        let done = run(shared, evicted.id, &evicted.path, evicted.entry, LocalAction::Detach { db: evicted.db });
+        shared.update(|state, now| state.scheduler.finish_local(evicted.id, done, started, now));
+    }
+    let done = run(shared, id, &path, entry, action);
+    let rested = shared.update(|state, now| {
+        state.scheduler.finish_local(id, done, started, now);
+        state.scheduler.rested(id)
+    });
+    if let Some(saved) = rested {
+        super::report::save(shared, entry, &path, saved);
+    }
+}
+
+fn run(
+    shared: &Arc<Shared>,
+    id: DbId,
+    path: &std::path::Path,
+    entry: EntryId,
+    action: LocalAction<Db>,
+) -> LocalDone<Db> {
+    let facts = shared.look(|state| {
+        let record = state.scheduler.table.get(id)?;
+        Some((record.metrics.clone()?, record.flags.has(Flags::LINK)))
+    });
+    match (shared.entry(entry), facts) {
+        (Some(entry), Some((metrics, link))) => {
+            Subject { path, entry: &entry, metrics: &metrics, link }.run(action)
+        }
+        _ => {
+            let failure = LocalFailure { message: "the database was forgotten".to_owned(), until_change: false };
+            LocalDone { db: None, result: Err(failure), stamp: 0, settled: true, identity: None }
+        }
+    }
+}
