@@ -25,13 +25,7 @@ pub struct HotSet<D> {
 impl<D: HotDb> HotSet<D> {
     /// A set for at most `ceiling` attached databases (at least 1).
     pub fn new(ceiling: usize) -> Self {
-        HotSet {
-            ceiling: ceiling.max(1),
-            slots: HashMap::new(),
-            by_age: BTreeMap::new(),
-            next_age: 0,
-            lent: 0,
-        }
+        HotSet { ceiling: ceiling.max(1), slots: HashMap::new(), by_age: BTreeMap::new(), next_age: 0, lent: 0 }
     }
 
     /// Lends the database of `id`, if it is in the set.

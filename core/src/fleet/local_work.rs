@@ -118,12 +118,7 @@ impl Subject<'_> {
         }
     }
 
-    fn sync_steps(
-        &self,
-        db: Option<Db>,
-        full_above: Option<Txid>,
-        file: &Path,
-    ) -> Result<(Db, SyncReport), DbError> {
+    fn sync_steps(&self, db: Option<Db>, full_above: Option<Txid>, file: &Path) -> Result<(Db, SyncReport), DbError> {
         let mut db = match db {
             Some(db) => db,
             None => self.open(file)?,
@@ -232,7 +227,10 @@ struct ColdLook {
 fn proves(before: &ColdStamp, after: &ColdStamp) -> bool {
     let wal_settled = before.wal.is_none_or(|wal| wal.size == 0 || wal.is_settled());
     let wal_same = after.wal.is_none() || after.wal == before.wal;
-    before.database == after.database && before.database.is_some_and(|file| file.is_settled()) && wal_settled && wal_same
+    before.database == after.database
+        && before.database.is_some_and(|file| file.is_settled())
+        && wal_settled
+        && wal_same
 }
 
 /// A stamp in eight bytes; never 0.

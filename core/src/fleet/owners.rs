@@ -123,7 +123,9 @@ mod tests {
 
     #[test]
     fn no_replica_lies_inside_the_levels_of_another() {
-        for (outer, inner) in [("p", "p/ltx/a.db"), ("p", "p/0001/a.db"), ("", "generations/x"), ("/", "/ltx/x"), ("", "ltx")] {
+        for (outer, inner) in
+            [("p", "p/ltx/a.db"), ("p", "p/0001/a.db"), ("", "generations/x"), ("/", "/ltx/x"), ("", "ltx")]
+        {
             let mut owners = Owners::default();
             claim(&mut owners, 1, outer).unwrap();
             assert_eq!(claim(&mut owners, 2, inner), Err(Taken::Nested(DbId(1))), "{outer} {inner}");

@@ -107,7 +107,7 @@ impl Flags {
     pub const FORCED: Flags = Flags(1 << 8);
     /// Attached, or with a worker that may attach it.
     pub const HOT: Flags = Flags(1 << 9);
-    /// What is known of the replica came from the saved state, and was not changed by this process.
+    /// The saved state on disk says the same as this row.
     pub const SAVED: Flags = Flags(1 << 10);
 
     /// A chain of looks for a commit that is about to be published is under way.

@@ -18,7 +18,7 @@ pub fn event(shared: &Arc<Shared>, event: Event) {
         Event::Recovered(id, lane, errors) => recovered(shared, id, lane, errors),
         Event::Ended(id, lane) => answer(shared, id, lane),
         Event::Forgotten(id, record, path) => forgotten(shared, id, &record, &path),
-        Event::Returned(path) => super::membership::add_again(shared, path),
+        Event::Returned(entry, path) => super::membership::add_again(shared, entry, path),
     }
 }
 
@@ -76,10 +76,10 @@ fn forgotten(shared: &Arc<Shared>, id: DbId, record: &Record, path: &Path) {
 }
 
 /// Writes the saved state of a database that came to rest. Failing to only makes the next start more careful.
-pub fn save(shared: &Shared, entry: EntryId, path: &Path, saved: impl FnOnce(u64) -> SavedState) {
+pub fn save(shared: &Shared, entry: EntryId, path: &Path, saved: SavedState) {
     let Some(entry) = shared.entry(entry) else { return };
     let Some(replica) = saved_state::replica_name(&entry, path) else { return };
-    if let Err(error) = saved(replica).save(&entry.meta_path(path)) {
+    if let Err(error) = saved.for_replica(replica).save(&entry.meta_path(path)) {
         tracing::debug!(path = %path.display(), %error, "state of the fleet not saved");
     }
 }
@@ -87,7 +87,7 @@ pub fn save(shared: &Shared, entry: EntryId, path: &Path, saved: impl FnOnce(u64
 impl Shared {
     /// As [`save`], for async code.
     pub(super) async fn save_if_at_rest(self: &Arc<Self>, id: DbId, entry: EntryId, path: &Path) {
-        let Some(saved) = self.look(|state| state.scheduler.rested(id)) else { return };
+        let Some(saved) = self.lock().scheduler.take_rested(id) else { return };
         let (shared, path) = (Arc::clone(self), path.to_owned());
         let done = blocking(move || {
             save(&shared, entry, &path, saved);

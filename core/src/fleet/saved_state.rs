@@ -38,12 +38,12 @@ pub struct SavedState {
 }
 
 impl SavedState {
-    /// What a row at rest says.
-    pub fn of(record: &Record, replica: u64) -> SavedState {
+    /// What a row at rest says, without the name of its replica.
+    pub fn of(record: &Record) -> SavedState {
         let levels = &record.levels;
         SavedState {
             version: VERSION,
-            replica,
+            replica: 0,
             stamp: record.stamp,
             local: record.local.0,
             max: levels.max.map(|txid| txid.0),
@@ -122,7 +122,7 @@ mod tests {
     fn comes_back_as_it_was_saved() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(SavedState::load(dir.path(), 1), None);
-        SavedState::of(&record(), 1).save(dir.path()).unwrap();
+        SavedState::of(&record()).for_replica(1).save(dir.path()).unwrap();
         let saved = SavedState::load(dir.path(), 1).unwrap();
         assert_eq!((saved.stamp, saved.local(), saved.levels()), (77, Txid(9), record().levels));
         assert_eq!(SavedState::load(dir.path(), 2), None, "another replica");

@@ -94,6 +94,12 @@ impl Shared {
         }
     }
 
+    /// Waits until a shutdown has come so far.
+    pub async fn reached(&self, stage: Stage) {
+        // The sender lives as long as `self`.
+        let _ = self.stage.subscribe().wait_for(|now| *now >= stage).await;
+    }
+
     /// The fleet's clock.
     pub fn now(&self) -> Tick {
         Tick(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1))

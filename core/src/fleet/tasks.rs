@@ -33,10 +33,9 @@ impl Shared {
         let Some(entry) = self.entry(work.entry) else { return failed("the configuration entry is gone") };
         let arrivals = Noted { shared: self, work };
         let run = AssertUnwindSafe(upload::run(work, &entry, &arrivals)).catch_unwind();
-        let mut stage = self.stage.subscribe();
         tokio::select! {
             done = run => done.unwrap_or_else(|_| failed("internal error: the upload panicked; please report it")),
-            _ = stage.wait_for(|stage| *stage >= Stage::Cut) => failed("interrupted by shutdown"),
+            () = self.reached(Stage::Cut) => failed("interrupted by shutdown"),
         }
     }
 
@@ -54,13 +53,12 @@ impl Shared {
         let Some(entry) = self.entry(work.entry) else { return LevelsEnd::Failed("its entry is gone".to_owned()) };
         let metrics = self.look(|state| state.scheduler.table.get(work.id).and_then(|record| record.metrics.clone()));
         let run = AssertUnwindSafe(jobs::run(work, &entry, &self.rules, metrics, few)).catch_unwind();
-        let mut stage = self.stage.subscribe();
         tokio::select! {
             end = run => end.unwrap_or_else(|_| {
                 LevelsEnd::Failed("internal error: the job panicked; please report it".to_owned())
             }),
             // Nothing is lost: inputs stay until their merged file is there.
-            _ = stage.wait_for(|stage| *stage >= Stage::Closing) => LevelsEnd::Failed("stopped".to_owned()),
+            () = self.reached(Stage::Closing) => LevelsEnd::Failed("stopped".to_owned()),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Requests that wait for a database: "sync it now, and tell me when it is done".
 
+use std::collections::HashMap;
+
 use tokio::sync::oneshot;
 
 use crate::ltx::Txid;
@@ -21,7 +23,6 @@ pub struct Synced {
 }
 
 struct Waiter {
-    id: DbId,
     /// The replica must have everything, too.
     upload: bool,
     /// Ends of local runs to pass over: one that ran already when the request came.
@@ -33,7 +34,7 @@ struct Waiter {
 
 /// See the module.
 #[derive(Default)]
-pub struct Waiters(Vec<Waiter>);
+pub struct Waiters(HashMap<DbId, Vec<Waiter>>);
 
 /// What a waiter is told about a run that ended.
 pub struct Ended {
@@ -53,33 +54,32 @@ impl Waiters {
     /// Waits for the next local run that begins after now, and for the upload of what it finds.
     pub fn add(&mut self, id: DbId, upload: bool, running: bool, before: Txid) -> oneshot::Receiver<Answer> {
         let (answer, receiver) = oneshot::channel();
-        self.0.push(Waiter { id, upload, skip: u8::from(running), local_done: false, before, answer });
+        let waiter = Waiter { upload, skip: u8::from(running), local_done: false, before, answer };
+        self.0.entry(id).or_default().push(waiter);
         receiver
     }
 
     /// Answers those whose wait is over.
     pub fn ended(&mut self, ended: &Ended) {
-        let waiting = std::mem::take(&mut self.0);
-        self.0 = waiting.into_iter().filter_map(|waiter| waiter.hear(ended)).collect();
+        let Some(waiting) = self.0.remove(&ended.id) else { return };
+        let left: Vec<Waiter> = waiting.into_iter().filter_map(|waiter| waiter.hear(ended)).collect();
+        if !left.is_empty() {
+            self.0.insert(ended.id, left);
+        }
     }
 
     /// A row is gone: nobody waits for it any more.
     pub fn forgotten(&mut self, id: DbId) {
-        let ended = Ended {
-            id,
-            lane: Lane::Upload,
-            txid: Txid::NONE,
-            replica_txid: Txid::NONE,
-            error: Some("the database is no longer replicated".to_owned()),
-        };
-        self.ended(&ended);
+        for waiter in self.0.remove(&id).unwrap_or_default() {
+            let _ = waiter.answer.send(Err("the database is no longer replicated".to_owned()));
+        }
     }
 }
 
 impl Waiter {
     /// Gives itself back if it must go on waiting. A caller that went away is no error.
     fn hear(mut self, ended: &Ended) -> Option<Waiter> {
-        if ended.id != self.id || ended.lane == Lane::Levels {
+        if ended.lane == Lane::Levels {
             return Some(self);
         }
         if let Some(error) = &ended.error

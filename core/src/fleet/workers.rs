@@ -94,7 +94,7 @@ fn local(shared: &Arc<Shared>, work: LocalWork<Db>) {
     let done = run(shared, id, &path, entry, action);
     let rested = shared.update(|state, now| {
         state.scheduler.finish_local(id, done, started, now);
-        state.scheduler.rested(id)
+        state.scheduler.take_rested(id)
     });
     if let Some(saved) = rested {
         super::report::save(shared, entry, &path, saved);
@@ -113,9 +113,7 @@ fn run(
         Some((record.metrics.clone()?, record.flags.has(Flags::LINK)))
     });
     match (shared.entry(entry), facts) {
-        (Some(entry), Some((metrics, link))) => {
-            Subject { path, entry: &entry, metrics: &metrics, link }.run(action)
-        }
+        (Some(entry), Some((metrics, link))) => Subject { path, entry: &entry, metrics: &metrics, link }.run(action),
         _ => {
             let failure = LocalFailure { message: "the database was forgotten".to_owned(), until_change: false };
             LocalDone { db: None, result: Err(failure), stamp: 0, settled: true, identity: None }

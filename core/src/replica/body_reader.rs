@@ -44,7 +44,8 @@ mod tests {
 
     #[tokio::test]
     async fn chunks_become_bytes_and_errors_stay_errors() {
-        let chunks = vec![Ok(Bytes::from("ab")), Ok(Bytes::new()), Ok(Bytes::from("cde")), Err(StorageError::not_found("x"))];
+        let chunks =
+            vec![Ok(Bytes::from("ab")), Ok(Bytes::new()), Ok(Bytes::from("cde")), Err(StorageError::not_found("x"))];
         let body = Body::new(stream::iter(chunks));
         let runtime = Handle::current();
         let (text, error) = tokio::task::spawn_blocking(move || {

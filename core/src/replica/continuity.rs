@@ -68,7 +68,11 @@ pub fn judge(remote: &Remote, local: &[LocalFile]) -> Verdict {
     };
     if !position.is_some() {
         let whole = first.min_txid == Txid::FIRST && contiguous(local, Txid::FIRST);
-        return if whole { Verdict::Fresh } else { Verdict::Broken("the replica is empty, and older local files are gone") };
+        return if whole {
+            Verdict::Fresh
+        } else {
+            Verdict::Broken("the replica is empty, and older local files are gone")
+        };
     }
     if position > last.max_txid {
         return Verdict::Ahead;

@@ -106,7 +106,9 @@ mod tests {
     fn foreign_objects_below_the_levels_are_not_ours() {
         let name = "0000000000000001-000000000000002b.ltx";
         assert!(Layout::parse_below_levels(format!("9/{name}").as_bytes()).is_some());
-        for foreign in [format!("10/{name}"), format!("09/{name}"), format!("+1/{name}"), name.to_owned(), "0/x.ltx".into()] {
+        for foreign in
+            [format!("10/{name}"), format!("09/{name}"), format!("+1/{name}"), name.to_owned(), "0/x.ltx".into()]
+        {
             assert_eq!(Layout::parse_below_levels(foreign.as_bytes()), None, "{foreign}");
         }
     }

@@ -17,7 +17,8 @@ use crate::args::{Args, Command, Flag};
 use crate::failure::UsageError;
 
 /// Every command, in the order of the usage text.
-pub const ALL: &[&Command] = &[&databases::COMMAND, &plugin_list::COMMAND, &reset::COMMAND, &status::COMMAND, &version::COMMAND];
+pub const ALL: &[&Command] =
+    &[&databases::COMMAND, &plugin_list::COMMAND, &reset::COMMAND, &status::COMMAND, &version::COMMAND];
 
 /// JSON on stdout.
 pub const JSON: Flag = Flag::switch("json", "Output raw JSON instead of human-readable text.");

@@ -117,7 +117,8 @@ impl<D: HotDb> Scheduler<D> {
         let id = work.id;
         self.levelling = self.levelling.saturating_sub(1);
         let unix = self.unix(now);
-        let at = |again: Option<Duration>| again.map(|wait| unix.saturating_add(super::super::levels::seconds_up(wait)));
+        let at =
+            |again: Option<Duration>| again.map(|wait| unix.saturating_add(super::super::levels::seconds_up(wait)));
         let Some(record) = self.table.get_mut(id) else { return };
         let levels = &mut record.levels;
         match end {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::super::due::Tick;
 use super::super::hot_set::HotDb;
-use super::super::saved_state::SavedState;
 use super::super::record::{DbId, Flags, Lane, Phase, Record};
+use super::super::saved_state::SavedState;
 use super::{Event, Scheduler};
 
 /// A new database whose replica answers slowly is synced locally all the same after this time.
@@ -105,7 +105,7 @@ impl<D: HotDb> Scheduler<D> {
         if !record.flags.has(Flags::FINISHED) || Lane::ALL.into_iter().any(running) {
             return;
         }
-        let returned = record.flags.has(Flags::RETURNED);
+        let (returned, entry) = (record.flags.has(Flags::RETURNED), record.entry);
         let path = self.table.path(id);
         for lane in Lane::ALL {
             self.failures.remove(&(id, lane));
@@ -116,14 +116,47 @@ impl<D: HotDb> Scheduler<D> {
             self.events.push(Event::Forgotten(id, Box::new(record), path.clone()));
         }
         if returned {
-            self.events.push(Event::Returned(path));
+            self.events.push(Event::Returned(entry, path));
         }
     }
 
-    /// What to save of a database, if it has come to rest: cold, uploaded, proven by its stamp. The argument of what is
-    /// returned names the replica.
-    pub fn rested(&self, id: DbId) -> Option<impl FnOnce(u64) -> SavedState + Send + 'static> {
-        let record = self.table.get(id)?;
+    /// Asks for a local run and an upload now, whatever the pace, and whatever the stamp says.
+    pub fn request(&mut self, id: DbId, now: Tick) {
+        if let Some(record) = self.table.get_mut(id) {
+            record.flags.set(Flags::FORCED, true);
+        }
+        self.urge(id, Lane::Local, now);
+        self.urge(id, Lane::Upload, now);
+    }
+
+    /// True if something of a database is still to be brought to its replica, and can be.
+    pub fn unfinished(&self, id: DbId, single_attempt: bool) -> bool {
+        let Some(record) = self.table.get(id) else { return false };
+        let stopped = record.flags.has(Flags::STOPPED) || record.flags.has(Flags::CONFLICT);
+        let failed = record.lane(Lane::Local).failures > 0 || record.lane(Lane::Upload).failures > 0;
+        let busy = |lane| {
+            let state = record.lane(lane);
+            state.phase != Phase::Idle || state.again || state.due != Tick::NEVER
+        };
+        let news = self.hot.get(id).is_some_and(HotDb::has_news);
+        match failed {
+            _ if stopped => false,
+            true if single_attempt => false,
+            _ => busy(Lane::Local) || busy(Lane::Upload) || news || !record.uploaded(),
+        }
+    }
+
+    /// From now on attached databases are detached, whatever else is to be done.
+    pub fn detach_all(&mut self, now: Tick) {
+        self.detaching = true;
+        for id in self.hot.ids() {
+            self.urge(id, Lane::Local, now);
+        }
+    }
+
+    /// What to save of a database, if it has come to rest (cold, uploaded, proven by its stamp) and is not saved yet.
+    pub fn take_rested(&mut self, id: DbId) -> Option<SavedState> {
+        let record = self.table.get_mut(id)?;
         let flags = record.flags;
         let settled = record.stamp != 0 && !flags.has(Flags::UNSETTLED) && !flags.has(Flags::HOT);
         let known = flags.has(Flags::CONTACTED) && !flags.has(Flags::SAVED);
@@ -131,8 +164,8 @@ impl<D: HotDb> Scheduler<D> {
         if !settled || !known || !record.uploaded() || !idle(Lane::Local) || !idle(Lane::Upload) {
             return None;
         }
-        let saved = SavedState::of(record, 0);
-        Some(move |replica| saved.for_replica(replica))
+        record.flags.set(Flags::SAVED, true);
+        Some(SavedState::of(record))
     }
 
     /// Stops all work of a database, or allows it again.

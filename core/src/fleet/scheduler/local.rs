@@ -193,7 +193,7 @@ impl<D: HotDb> Scheduler<D> {
     fn local_work(&mut self, id: DbId, now: Tick) -> Option<LocalWork<D>> {
         let record = self.table.get(id)?;
         let (entry, stamp, flags) = (record.entry, record.stamp, record.flags);
-        let quiet = now.since(record.active) >= self.limits.quiet && record.uploaded();
+        let quiet = self.detaching || (now.since(record.active) >= self.limits.quiet && record.uploaded());
         let full_above = self.full_files.get(&id).copied();
         let forced = flags.has(Flags::FORCED) || flags.has(Flags::UNSETTLED) || full_above.is_some();
         if let Some(db) = self.hot.get(id)
@@ -218,7 +218,7 @@ impl<D: HotDb> Scheduler<D> {
         }
         let action = match db {
             db if flags.has(Flags::REMOVING) => LocalAction::Finish { db },
-            Some(db) if quiet && !forced && !db.has_news() => LocalAction::Detach { db },
+            Some(db) if self.detaching || (quiet && !forced && !db.has_news()) => LocalAction::Detach { db },
             db => LocalAction::Sync { db, stamp: if forced { 0 } else { stamp }, full_above },
         };
         let path = self.table.path(id);
@@ -277,7 +277,10 @@ impl<D: HotDb> Scheduler<D> {
         let Some(record) = self.table.get_mut(id) else { return };
         record.flags.set(Flags::HOT, attached);
         record.flags.set(Flags::UNSETTLED, !attached && !done.settled);
-        record.stamp = if attached { 0 } else { done.stamp };
+        let stamp = if attached { 0 } else { done.stamp };
+        if stamp != std::mem::replace(&mut record.stamp, stamp) {
+            record.flags.set(Flags::SAVED, false);
+        }
         let again = std::mem::take(&mut record.lane_mut(Lane::Local).again);
         if !matches!(done.result, Ok(LocalReport::Unchanged)) {
             self.table.set_identity(id, done.identity);
@@ -285,7 +288,9 @@ impl<D: HotDb> Scheduler<D> {
         match done.result {
             Ok(report) => self.local_succeeded(id, report, again, started, now),
             Err(failure) => {
-                if !failure.until_change && let Some(record) = self.table.get_mut(id) {
+                if !failure.until_change
+                    && let Some(record) = self.table.get_mut(id)
+                {
                     record.stamp = 0;
                 }
                 self.failed(id, Lane::Local, failure.message, now);
@@ -332,6 +337,9 @@ impl<D: HotDb> Scheduler<D> {
     /// Plans the next run of a database that has nothing new: to tidy up, or to detach it.
     pub(super) fn come_again(&mut self, id: DbId, now: Tick) {
         let Some(record) = self.table.get(id) else { return };
+        if self.closing {
+            return;
+        }
         let (flags, quiet_at) = (record.flags, record.active.after(self.limits.quiet));
         if flags.has(Flags::UNSETTLED) {
             self.want(id, Lane::Local, now.after(SETTLE));

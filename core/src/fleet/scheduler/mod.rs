@@ -6,8 +6,8 @@
 //! The rules of each lane are in `local`, `upload` and `levels`; looking at files that report nothing is in `sweep`.
 
 mod levels;
-mod local;
 mod lifecycle;
+mod local;
 mod sweep;
 mod upload;
 
@@ -28,8 +28,8 @@ use super::levels::LevelPlan;
 use super::record::{DbId, EntryId, Flags, Lane, Phase, Record};
 use super::table::Table;
 
-pub use lifecycle::Admission;
 pub use levels::{LevelsEnd, LevelsWork};
+pub use lifecycle::Admission;
 pub use local::{Evicted, LocalAction, LocalDone, LocalFailure, LocalReport, LocalWork};
 pub use sweep::{SweepItem, SweepSeen};
 pub use upload::{UploadDone, UploadEnd, UploadWork};
@@ -56,10 +56,8 @@ pub struct Timing {
 pub struct Limits {
     /// Attached databases.
     pub open_databases: usize,
-    /// Uploads of all stores.
+    /// Uploads. A store that has none may always begin one more.
     pub uploads: usize,
-    /// Uploads to one store.
-    pub uploads_per_pool: usize,
     /// Compactions, snapshots, retention and validation.
     pub levels: usize,
     /// A database without news is detached after this time.
@@ -75,7 +73,7 @@ pub enum Event {
     /// A row is gone.
     Forgotten(DbId, Box<Record>, std::path::PathBuf),
     /// The file came back before its row was gone.
-    Returned(std::path::PathBuf),
+    Returned(EntryId, std::path::PathBuf),
     /// A lane ended a run.
     Ended(DbId, Lane),
 }
@@ -110,6 +108,7 @@ pub struct Scheduler<D> {
     /// Full files that were made so, until they are on the replica.
     full_from: HashMap<DbId, Txid>,
     closing: bool,
+    detaching: bool,
     retry_interval: Option<Duration>,
     unix_start: u32,
 }
@@ -139,6 +138,7 @@ impl<D: HotDb> Scheduler<D> {
             full_files: HashMap::new(),
             full_from: HashMap::new(),
             closing: false,
+            detaching: false,
             retry_interval: None,
             unix_start: u32::try_from(clock::unix_time().as_secs()).unwrap_or(u32::MAX),
         }
@@ -227,7 +227,7 @@ impl<D: HotDb> Scheduler<D> {
         self.take_looks(now);
         self.look_at_hot(now);
         let looks = self.looks.peek().map_or(Tick::NEVER, |Reverse((at, ..))| *at);
-        self.due.next().unwrap_or(Tick::NEVER).min(looks).min(self.next_sweep())
+        self.due.next().unwrap_or(Tick::NEVER).min(looks).min(self.next_sweep(now))
     }
 
     fn enqueue(&mut self, id: DbId, lane: Lane) {
@@ -308,11 +308,35 @@ impl<D: HotDb> Scheduler<D> {
     }
 
     /// From now on only what is needed to finish runs: no sweeps, no levels; failures are tried again each `interval`.
-    pub fn close(&mut self, interval: Duration) {
+    pub fn close(&mut self, interval: Duration, now: Tick) {
         self.closing = true;
         self.retry_interval = Some(interval);
         self.sweeps.clear();
         self.looks.clear();
+        let all: Vec<DbId> = self.table.iter().map(|(id, _)| id).collect();
+        for id in all {
+            self.close_one(id, now);
+        }
+    }
+
+    /// Old back-offs and plans end: what is left to do is tried now.
+    fn close_one(&mut self, id: DbId, now: Tick) {
+        let Some(record) = self.table.get_mut(id) else { return };
+        let mut left = Vec::new();
+        for lane in [Lane::Local, Lane::Upload] {
+            let state = record.lane_mut(lane);
+            let failing = std::mem::take(&mut state.failures) > 0;
+            state.due = Tick::NEVER;
+            if failing || (lane == Lane::Upload && !record.uploaded()) {
+                left.push(lane);
+            }
+        }
+        if self.hot.get(id).is_some_and(HotDb::has_news) {
+            left.push(Lane::Local);
+        }
+        for lane in left {
+            self.urge(id, lane, now);
+        }
     }
 
     /// True once [`Scheduler::close`] was called.

@@ -56,9 +56,10 @@ impl<D: HotDb> Scheduler<D> {
         self.hot_look = shortest;
     }
 
-    pub(super) fn next_sweep(&self) -> Tick {
+    pub(super) fn next_sweep(&self, now: Tick) -> Tick {
         let hot = if self.hot.is_empty() || self.closing { Tick::NEVER } else { self.next_hot_look };
-        self.sweeps.iter().map(|sweep| sweep.next).min().unwrap_or(Tick::NEVER).min(hot)
+        // One that is due already is taken by the first worker that is free: nobody needs to be woken for it again.
+        self.sweeps.iter().map(|sweep| sweep.next).filter(|next| *next > now).min().unwrap_or(Tick::NEVER).min(hot)
     }
 
     /// Asks the attached databases, by a look at shared memory, whether an event was missed.
@@ -98,7 +99,8 @@ impl<D: HotDb> Scheduler<D> {
     fn sweepable(&self, id: DbId, interval: Duration) -> bool {
         let Some(record) = self.table.get(id) else { return false };
         let due_soon = record.lane(Lane::Local).phase != Phase::Idle;
-        let wanted = self.timing(record.entry).is_some_and(|t| t.sweep_interval == interval && t.monitor_interval.is_some());
+        let wanted =
+            self.timing(record.entry).is_some_and(|t| t.sweep_interval == interval && t.monitor_interval.is_some());
         wanted && !due_soon && !record.flags.has(Flags::STOPPED) && !record.flags.has(Flags::REMOVING)
     }
 

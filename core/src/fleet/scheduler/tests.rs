@@ -35,7 +35,7 @@ struct Bench {
 
 impl Bench {
     fn new(open_databases: usize) -> Bench {
-        let limits = Limits { open_databases, uploads: 4, uploads_per_pool: 2, levels: 1, quiet: 10 * SECOND };
+        let limits = Limits { open_databases, uploads: 4, levels: 1, quiet: 10 * SECOND };
         let mut scheduler = Scheduler::new(limits, LevelPlan::off());
         let entry = scheduler.add_entry(timing(0), Tick(0));
         let (commits, copied) = Default::default();
@@ -305,7 +305,11 @@ fn a_removed_database_is_forgotten_even_if_its_last_work_fails() {
     assert!(bench.scheduler.returned(a));
     assert_eq!(bench.fail_local(false), Some(a));
     assert!(bench.scheduler.table.is_empty());
-    let returned = bench.scheduler.events.iter().any(|event| matches!(event, Event::Returned(path) if path == Path::new("/t/a.db")));
+    let returned = bench
+        .scheduler
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::Returned(_, path) if path == Path::new("/t/a.db")));
     assert!(returned, "and the path can be added again");
 }
 
@@ -338,7 +342,8 @@ fn a_replica_that_cannot_go_on_gets_a_full_file_before_anything_else() {
     assert!(bench.scheduler.take_upload(bench.now).is_none(), "no upload of what the replica cannot use");
     let work = bench.scheduler.take_local(bench.now).unwrap();
     assert!(matches!(work.action, LocalAction::Sync { full_above: Some(Txid(40)), stamp: 0, .. }));
-    let report = LocalReport::Synced { txid: Txid(41), wrote: true, full: Some(Txid(41)), more: false, unsettled: false };
+    let report =
+        LocalReport::Synced { txid: Txid(41), wrote: true, full: Some(Txid(41)), more: false, unsettled: false };
     let done = LocalDone { db: None, result: Ok(report), stamp: 1, settled: true, identity: None };
     bench.scheduler.finish_local(a, done, work.started, bench.now);
     bench.now = bench.now.after(SECOND);
@@ -354,10 +359,9 @@ fn a_missing_file_waits_without_failing_and_is_seen_when_it_comes() {
     bench.commits.insert(id, Arc::new(AtomicU64::new(1)));
     bench.scheduler.admit(id, Admission::Missing, bench.now);
     assert_eq!(bench.run(60 * SECOND), []);
-    bench.scheduler.finish_sweep(
-        &[SweepSeen { id, identity: Some(Identity { dev: 1, ino: 99 }), stamp: 5 }],
-        bench.now,
-    );
+    bench
+        .scheduler
+        .finish_sweep(&[SweepSeen { id, identity: Some(Identity { dev: 1, ino: 99 }), stamp: 5 }], bench.now);
     assert_eq!(bench.run(SECOND), [(id, "sync")]);
 }
 

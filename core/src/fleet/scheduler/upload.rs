@@ -78,13 +78,12 @@ pub enum UploadEnd {
 impl<D: HotDb> Scheduler<D> {
     /// The next upload, if the limits allow one. Stores take turns.
     pub fn take_upload(&mut self, now: Tick) -> Option<UploadWork> {
-        if self.uploading >= self.limits.uploads {
-            return None;
-        }
-        let limit = self.limits.uploads_per_pool;
+        let full = self.uploading >= self.limits.uploads;
         let count = self.pools.len();
         for turn in 0..count {
             let index = (self.next_pool + turn) % count;
+            // A store without an upload always gets one: nobody waits for somebody else's store.
+            let limit = if full { 1 } else { usize::MAX };
             while self.pools[index].has_room(limit)
                 && let Some(id) = self.pools[index].ready.pop_front()
             {
@@ -137,7 +136,9 @@ impl<D: HotDb> Scheduler<D> {
         if let Some(levels) = done.contacted
             && let Some(record) = self.table.get_mut(id)
         {
-            record.levels = levels;
+            if levels != std::mem::replace(&mut record.levels, levels) {
+                record.flags.set(Flags::SAVED, false);
+            }
             record.flags.set(Flags::CONTACTED, true);
         }
         match done.end {
@@ -182,7 +183,8 @@ impl<D: HotDb> Scheduler<D> {
         };
         if recovered {
             // The store is back: nobody sits out the rest of a back-off.
-            let waiting: Vec<DbId> = self.failures.keys().filter(|(_, lane)| *lane == Lane::Upload).map(|k| k.0).collect();
+            let waiting: Vec<DbId> =
+                self.failures.keys().filter(|(_, lane)| *lane == Lane::Upload).map(|k| k.0).collect();
             for waiting in waiting {
                 let theirs = self.table.get(waiting).and_then(|record| self.timing(record.entry)).map(|t| t.pool);
                 if theirs == Some(id) {

@@ -24,7 +24,10 @@ pub const COMMAND: Command = Command {
             stderr, with the reason.",
     examples: &[
         Example { what: "List what the default configuration replicates", line: "databases" },
-        Example { what: "As JSON, from another configuration", line: "databases -json -config /path/to/litestream.yml" },
+        Example {
+            what: "As JSON, from another configuration",
+            line: "databases -json -config /path/to/litestream.yml",
+        },
     ],
     run,
 };
@@ -53,7 +56,10 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
 }
 
 fn row(listed: &Listed<'_>, registry: &Registry) -> Row {
-    Row { path: listed.path.to_string_lossy().into_owned(), replica: replica_type(registry, &listed.entry.replica.kind) }
+    Row {
+        path: listed.path.to_string_lossy().into_owned(),
+        replica: replica_type(registry, &listed.entry.replica.kind),
+    }
 }
 
 /// The type's usual name (`gs` for `gcs`), if its plugin is here to tell.

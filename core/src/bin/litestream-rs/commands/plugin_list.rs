@@ -29,7 +29,10 @@ pub const COMMAND: Command = Command {
     notes: "",
     examples: &[
         Example { what: "Which replica types can be used", line: "plugin list" },
-        Example { what: "The keys of each, from a directory of one's own", line: "plugin list -v -plugin-dir ./plugins" },
+        Example {
+            what: "The keys of each, from a directory of one's own",
+            line: "plugin list -v -plugin-dir ./plugins",
+        },
     ],
     run,
 };
@@ -79,7 +82,11 @@ fn keys_of(record: &Record, plugin: &LoadedPlugin) -> String {
             [option.name.clone(), option.type_name.clone(), default_of(option), option.help.replace('\n', " ")]
         })
         .collect();
-    format!("\nKeys of a replica of type {}:\n{}", record.replica_type(), output::table(["key", "type", "default", "meaning"], &rows))
+    format!(
+        "\nKeys of a replica of type {}:\n{}",
+        record.replica_type(),
+        output::table(["key", "type", "default", "meaning"], &rows)
+    )
 }
 
 fn shown(plugin: &LoadedPlugin) -> impl Iterator<Item = &OptionDescription> {
@@ -96,10 +103,7 @@ fn default_of(option: &OptionDescription) -> String {
     }
 }
 
-fn as_json(
-    file: &PluginFile,
-    loaded: Option<Result<Arc<LoadedPlugin>, Refusal>>,
-) -> Value {
+fn as_json(file: &PluginFile, loaded: Option<Result<Arc<LoadedPlugin>, Refusal>>) -> Value {
     let path = file.path.display().to_string();
     let (record, refusal) = match (&file.record, loaded) {
         (Err(refusal), _) => return json!({ "path": path, "problem": refusal.what(), "remedy": refusal.remedy() }),

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use litestream_core::config::GoDuration;
 use jiff::Zoned;
+use litestream_core::config::GoDuration;
 use tracing::Level;
 
 use super::Line;

@@ -1,0 +1,172 @@
+//! Which databases belong to the fleet while it runs: periodic and requested rescans of watched directories, additions
+//! and removals.
+//!
+//! A scan runs on a blocking thread of its own, so that a directory on a hung mount delays no other. A removal is only
+//! begun here; its last sync is ordinary work in the queue.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, TryLockError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::discovery::{Attachments, Changes, FileIdentity, Rescan};
+
+use super::entry::EntryTarget;
+use super::record::{EntryId, Flags, Identity, Lane};
+use super::registration::{self, Candidate};
+use super::shared::{Shared, Stage};
+
+/// Events gather this long before a rescan: a `mkdir -p` or an unpacking archive is many of them.
+const GATHER: Duration = Duration::from_millis(250);
+
+/// The directories that are scanned again and again.
+pub struct Membership {
+    shared: Arc<Shared>,
+    scans: HashMap<EntryId, Arc<Scan>>,
+    interval: Duration,
+}
+
+/// One directory.
+struct Scan {
+    rescan: Mutex<Rescan>,
+    /// Something happened that a scan under way may have missed.
+    again: AtomicBool,
+}
+
+/// Asks for a rescan of an entry's directory.
+pub type RescanRequests = mpsc::UnboundedSender<EntryId>;
+
+impl Membership {
+    /// `scans` are the watched entries, with what their first scan found.
+    pub fn new(shared: Arc<Shared>, scans: HashMap<EntryId, Rescan>, interval: Duration) -> Membership {
+        let scan = |rescan| Arc::new(Scan { rescan: Mutex::new(rescan), again: AtomicBool::new(false) });
+        let scans = scans.into_iter().map(|(entry, rescan)| (entry, scan(rescan))).collect();
+        Membership { shared, scans, interval }
+    }
+
+    /// Rescans until the fleet shuts down.
+    pub async fn run(self, mut requests: mpsc::UnboundedReceiver<EntryId>) {
+        let mut tick = tokio::time::interval(self.interval.max(GATHER));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        tick.reset();
+        loop {
+            let mut wanted: Vec<EntryId> = Vec::new();
+            tokio::select! {
+                _ = tick.tick() => wanted.extend(self.scans.keys()),
+                Some(entry) = requests.recv() => {
+                    tokio::time::sleep(GATHER).await;
+                    wanted.push(entry);
+                    while let Ok(entry) = requests.try_recv() {
+                        wanted.push(entry);
+                    }
+                }
+                () = self.shared.reached(Stage::Closing) => return,
+            }
+            wanted.sort_unstable();
+            wanted.dedup();
+            for entry in wanted {
+                self.scan(entry);
+            }
+        }
+    }
+
+    /// Starts a scan; one that is under way is followed by another.
+    fn scan(&self, entry: EntryId) {
+        let Some(scan) = self.scans.get(&entry).cloned() else { return };
+        let shared = Arc::clone(&self.shared);
+        scan.again.store(true, Ordering::SeqCst);
+        self.shared.runtime.spawn_blocking(move || {
+            let mut rescan = match scan.rescan.try_lock() {
+                Ok(rescan) => rescan,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return,
+            };
+            while scan.again.swap(false, Ordering::SeqCst) {
+                match rescan.scan(&*shared) {
+                    Ok(changes) => apply(&shared, entry, changes),
+                    Err(error) => tracing::warn!(dir = %rescan.spec().dir.display(), %error, "directory watcher error"),
+                }
+            }
+        });
+    }
+}
+
+/// Adds, removes and renews what a rescan found changed. Blocks: files are looked at.
+fn apply(shared: &Arc<Shared>, entry: EntryId, changes: Changes) {
+    let dir = shared.entry(entry).map(|entry| match &entry.target {
+        EntryTarget::Path(path) => path.display().to_string(),
+        EntryTarget::Dir(spec) => spec.written.clone(),
+    });
+    let dir = dir.unwrap_or_default();
+    for skipped in &changes.skipped {
+        tracing::warn!(path = %skipped.path.display(), reason = %skipped.reason, "file is not replicated");
+        shared.lock().refused.insert(skipped.path.clone(), skipped.reason.to_string());
+    }
+    for problem in &changes.problems {
+        tracing::warn!(path = %problem.path.display(), error = %problem.message, "cannot look at this path");
+    }
+    for path in &changes.removed {
+        tracing::info!(dir, path = %path.display(), "removed database from replication");
+        shared.update(|state, now| {
+            if let Some(id) = state.scheduler.table.find(path) {
+                state.scheduler.remove(id, now);
+            }
+            state.refused.remove(path);
+        });
+    }
+    for replaced in &changes.replaced {
+        shared.update(|state, now| {
+            if let Some(id) = state.scheduler.table.find(&replaced.now.path) {
+                if let Some(record) = state.scheduler.table.get_mut(id) {
+                    record.flags.set(Flags::FORCED, true);
+                    record.flags.set(Flags::LINK, replaced.now.path != replaced.now.file);
+                }
+                state.scheduler.want(id, Lane::Local, now);
+            }
+        });
+    }
+    let added = changes.added.into_iter();
+    let added = added.map(|found| Candidate { link: found.path != found.file, path: found.path, entry });
+    add(shared, added.collect(), &dir);
+}
+
+/// Adds databases while the fleet runs. Blocks: files are looked at.
+pub fn add(shared: &Arc<Shared>, candidates: Vec<Candidate>, dir: &str) {
+    if candidates.is_empty() {
+        return;
+    }
+    let prepared = registration::prepare_all(candidates, &shared.entries());
+    let (ids, refused) = registration::register(shared, prepared);
+    for id in ids {
+        let path = shared.look(|state| state.scheduler.table.path(id));
+        tracing::info!(dir, path = %path.display(), "added database to replication");
+    }
+    for refused in refused.iter().filter(|refused| !matches!(refused, registration::Refused::Known(_))) {
+        tracing::error!(reason = %refused, "database is not replicated");
+    }
+}
+
+/// A path that came back while its old row was still being finished.
+pub fn add_again(shared: &Arc<Shared>, entry: EntryId, path: PathBuf) {
+    let task = Arc::clone(shared);
+    shared.runtime.spawn_blocking(move || {
+        let link = path.is_symlink();
+        let dir = path.parent().map(|dir| dir.display().to_string()).unwrap_or_default();
+        add(&task, vec![Candidate { path, entry, link }], &dir);
+    });
+}
+
+impl Attachments for Shared {
+    /// A file that has a row may be attached at any moment; it is a database, and `db` says if it is none any more.
+    fn unless_attached(&self, identity: FileIdentity, open: &mut dyn FnMut()) -> bool {
+        let identity = Identity { dev: identity.device, ino: identity.inode };
+        if self.look(|state| state.scheduler.table.find_identity(identity).is_some()) {
+            return false;
+        }
+        open();
+        true
+    }
+}

@@ -1,0 +1,162 @@
+//! What the fleet says of itself: a row for each database, and sums. Copies, taken under the lock in one go.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::ltx::Txid;
+
+use super::record::{DbId, Flags, Lane, Phase, Record};
+use super::registration::failure_of;
+use super::shared::{Shared, State};
+
+/// How a database fares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatabaseStatus {
+    /// Replicated, or on the way.
+    Replicating,
+    /// Known, and not yet synced for the first time.
+    Starting,
+    /// No file at its path; replicated as soon as there is one.
+    Missing,
+    /// Stopped by the operator.
+    Stopped,
+    /// Something fails; it is tried again.
+    Failing,
+    /// Another program writes to its replica; stopped until started again.
+    Conflict,
+    /// On its way out.
+    Removing,
+}
+
+impl DatabaseStatus {
+    /// One word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DatabaseStatus::Replicating => "replicating",
+            DatabaseStatus::Starting => "starting",
+            DatabaseStatus::Missing => "missing",
+            DatabaseStatus::Stopped => "stopped",
+            DatabaseStatus::Failing => "failing",
+            DatabaseStatus::Conflict => "conflict",
+            DatabaseStatus::Removing => "removing",
+        }
+    }
+}
+
+/// One database.
+#[derive(Clone, Debug)]
+pub struct StatusRow {
+    /// Its path.
+    pub path: PathBuf,
+    /// `s3`, `file`.
+    pub replica_type: String,
+    /// How it fares.
+    pub status: DatabaseStatus,
+    /// The newest local LTX file.
+    pub txid: Txid,
+    /// What is known to be on the replica.
+    pub replica_txid: Txid,
+    /// SQLite has it open for us.
+    pub attached: bool,
+    /// Something is being done with it.
+    pub busy: bool,
+    /// Unix seconds of the last good upload by this process.
+    pub last_sync: Option<u32>,
+    /// Why it fails.
+    pub error: Option<String>,
+}
+
+/// Sums over all databases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// All of them.
+    pub databases: usize,
+    /// Synced at least once since the start, or proven unchanged.
+    pub synced: usize,
+    /// With everything that was synced on their replica.
+    pub uploaded: usize,
+    /// With something that fails.
+    pub failing: usize,
+    /// Without a file.
+    pub missing: usize,
+    /// With SQLite open.
+    pub attached: usize,
+    /// Candidates that are not replicated.
+    pub refused: usize,
+}
+
+impl Progress {
+    /// True once every database was synced and uploaded, or cannot be for the moment.
+    pub fn is_complete(&self) -> bool {
+        self.uploaded + self.failing + self.missing >= self.databases
+    }
+}
+
+impl Shared {
+    /// A row for each database, in no order.
+    pub fn rows(self: &Arc<Self>) -> Vec<StatusRow> {
+        let entries = self.entries();
+        let kind = |record: &Record| {
+            let entry = entries.get(record.entry.0 as usize);
+            entry.map_or_else(String::new, |entry| entry.destination.kind().to_owned())
+        };
+        self.look(|state| {
+            state.scheduler.table.iter().map(|(id, record)| row(state, id, record, kind(record))).collect()
+        })
+    }
+
+    /// One database.
+    pub fn row(self: &Arc<Self>, id: DbId) -> Option<StatusRow> {
+        let entry = self.look(|state| state.scheduler.table.get(id).map(|record| record.entry))?;
+        let kind = self.entry(entry).map(|entry| entry.destination.kind().to_owned()).unwrap_or_default();
+        self.look(|state| state.scheduler.table.get(id).map(|record| row(state, id, record, kind)))
+    }
+
+    /// Sums.
+    pub fn progress(&self) -> Progress {
+        self.look(|state| {
+            let scheduler = &state.scheduler;
+            let mut sum = Progress {
+                databases: scheduler.table.len(),
+                attached: scheduler.hot.open(),
+                refused: state.refused.len(),
+                ..Progress::default()
+            };
+            for (_, record) in scheduler.table.iter() {
+                let failing = Lane::ALL[..2].iter().any(|lane| record.lane(*lane).failures > 0);
+                let missing = record.flags.has(Flags::MISSING);
+                let synced = record.flags.has(Flags::SYNCED);
+                sum.missing += usize::from(missing);
+                sum.failing += usize::from(failing && !missing);
+                sum.synced += usize::from(synced);
+                sum.uploaded += usize::from(synced && !failing && !missing && record.uploaded());
+            }
+            sum
+        })
+    }
+}
+
+fn row(state: &State, id: DbId, record: &Record, replica_type: String) -> StatusRow {
+    let flags = record.flags;
+    let failing = record.lanes.iter().any(|lane| lane.failures > 0);
+    let status = match flags {
+        _ if flags.has(Flags::REMOVING) => DatabaseStatus::Removing,
+        _ if flags.has(Flags::STOPPED) => DatabaseStatus::Stopped,
+        _ if flags.has(Flags::CONFLICT) => DatabaseStatus::Conflict,
+        _ if flags.has(Flags::MISSING) => DatabaseStatus::Missing,
+        _ if failing => DatabaseStatus::Failing,
+        _ if !flags.has(Flags::SYNCED) => DatabaseStatus::Starting,
+        _ => DatabaseStatus::Replicating,
+    };
+    StatusRow {
+        path: state.scheduler.table.path(id),
+        replica_type,
+        status,
+        txid: record.local,
+        replica_txid: record.levels.position(),
+        attached: flags.has(Flags::HOT),
+        busy: record.lanes.iter().any(|lane| lane.phase == Phase::Running),
+        last_sync: Some(record.synced_at).filter(|at| *at != 0),
+        error: failure_of(state, id),
+    }
+}
