@@ -79,6 +79,7 @@ impl Bench {
                 stamp: self.commits[&item.id].load(Relaxed),
             };
             self.scheduler.finish_sweep(&[seen], self.now);
+            worked = true;
         }
         while let Some(work) = self.scheduler.take_local(self.now) {
             done.push((work.id, self.local(work)));
