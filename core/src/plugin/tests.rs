@@ -171,6 +171,15 @@ fn a_library_that_contradicts_its_record_is_refused() {
     assert!(text.contains("contradicts its own record: version is"), "{text}");
 }
 
+/// The names of members are part of the layout; abi_stable compares them, and says it in thousands of lines.
+#[test]
+fn types_that_are_laid_out_otherwise_are_refused_in_two_lines() {
+    let dir = plugins(&["file"]);
+    patch(&library(&dir, "file"), "write_buffer_min", "write_buffer_mix");
+    let text = refused(&discover(&[&dir]), "file");
+    assert!(text.contains("was built with SDK 1.0.0 (ABI crate 1.0.0); its types differ"), "{text}");
+}
+
 /// Two libraries share nothing: the second one loaded is not the first one again.
 #[test]
 fn two_plugins_live_side_by_side() {
