@@ -91,7 +91,7 @@ pub(super) fn build(request: &LoadRequest, layers: &Layers<'_>, replica_defaults
         dbs,
         replica_defaults: builder.plugin_defaults(replica_defaults),
     };
-    Ok(Built { config, origins: builder.origins(), warnings })
+    Ok(Built { config, origins: builder.origins(&schema.dbs), warnings })
 }
 
 impl Builder<'_> {
@@ -243,9 +243,12 @@ impl Builder<'_> {
         given.collect()
     }
 
-    /// Where every key at the top has its value from.
-    fn origins(&self) -> Origins {
+    /// Where every key at the top has its value from, and every key that an element of `dbs` names.
+    fn origins(&self, dbs: &[Dict]) -> Origins {
         let mut origins = Origins::default();
+        for (index, database) in dbs.iter().enumerate() {
+            self.add_origins(&mut origins, &["dbs".to_owned(), index.to_string()], database);
+        }
         for key in keys_of(Place::Global) {
             match self.origin(key.name) {
                 Origin::Default => {}
@@ -253,6 +256,16 @@ impl Builder<'_> {
             }
         }
         origins
+    }
+
+    fn add_origins(&self, origins: &mut Origins, place: &[String], table: &Dict) {
+        for (name, value) in table {
+            let path = [place, std::slice::from_ref(name)].concat();
+            match value.as_dict() {
+                Some(inner) => self.add_origins(origins, &path, inner),
+                None => origins.set(key_text(&path), self.origin_in_dbs(&path)),
+            }
+        }
     }
 }
 

@@ -66,6 +66,12 @@ impl PluginDestination {
         let pool = format!("{}\0{}", plugin.record().name, configured.pool.0);
         Ok(PluginDestination { plugin, request, configured, location, pool, stores: Arc::clone(stores) })
     }
+
+    /// Every key in force with its value and where that was written, secrets hidden: for `config explain`.
+    pub fn explained(&self) -> impl Iterator<Item = (&str, String, &str)> {
+        let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        self.configured.shown.iter().map(move |(key, shown)| (key.as_str(), text(&shown.value), shown.origin.as_str()))
+    }
 }
 
 #[async_trait]
@@ -91,7 +97,6 @@ impl Destination for PluginDestination {
     }
 
     fn shown(&self) -> Vec<(String, String)> {
-        let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        self.configured.shown.iter().map(|(key, shown)| (key.clone(), text(&shown.value))).collect()
+        self.explained().map(|(key, value, _)| (key.to_owned(), value)).collect()
     }
 }

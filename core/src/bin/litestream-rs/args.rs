@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 pub use parse::{ParseError, nearest, parse};
 pub use usage::{command_usage, program_usage};
+pub use value::parse_level;
 
 use crate::exit_code::Exit;
 

@@ -1,10 +1,13 @@
 //! The commands, one file each: its texts and flags as data, and what it does.
 
+mod config_check;
+mod config_explain;
 mod databases;
+mod ltx;
 mod plugin_list;
-
+mod replicate;
 mod reset;
-
+mod restore;
 mod status;
 mod version;
 
@@ -17,8 +20,18 @@ use crate::args::{Args, Command, Flag};
 use crate::failure::UsageError;
 
 /// Every command, in the order of the usage text.
-pub const ALL: &[&Command] =
-    &[&databases::COMMAND, &plugin_list::COMMAND, &reset::COMMAND, &status::COMMAND, &version::COMMAND];
+pub const ALL: &[&Command] = &[
+    &config_check::COMMAND,
+    &config_explain::COMMAND,
+    &databases::COMMAND,
+    &ltx::COMMAND,
+    &plugin_list::COMMAND,
+    &replicate::COMMAND,
+    &reset::COMMAND,
+    &restore::COMMAND,
+    &status::COMMAND,
+    &version::COMMAND,
+];
 
 /// JSON on stdout.
 pub const JSON: Flag = Flag::switch("json", "Output raw JSON instead of human-readable text.");
@@ -57,7 +70,7 @@ fn too_many_arguments(args: &Args) -> anyhow::Error {
 }
 
 /// Makes a path argument absolute as the configuration does with paths; one that is not UTF-8 has no `~` or `sqlite://` in it.
-fn expand_path(environment: &Environment, argument: &OsStr) -> anyhow::Result<PathBuf> {
+pub fn expand_path(environment: &Environment, argument: &OsStr) -> anyhow::Result<PathBuf> {
     match argument.to_str() {
         Some(text) => Ok(environment.expand_path(text)?),
         None => Ok(environment.directory().join(argument)),

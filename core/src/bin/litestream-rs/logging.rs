@@ -24,13 +24,19 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::terminal::BesideBars;
 use fields::{Field, Fields};
 
 /// Starts logging for the rest of the process. The first call wins; later ones do nothing.
 pub fn start(config: &LoggingConfig) {
-    let colour = config.format == LogFormat::Pretty
-        && if config.stderr { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
-    let sink: Box<dyn Write + Send> = if config.stderr { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
+    let terminal = if config.stderr { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
+    let sink: Box<dyn Write + Send> = match (config.stderr, terminal) {
+        (true, true) => Box::new(BesideBars(io::stderr())),
+        (true, false) => Box::new(io::stderr()),
+        (false, true) => Box::new(BesideBars(io::stdout())),
+        (false, false) => Box::new(io::stdout()),
+    };
+    let colour = terminal && config.format == LogFormat::Pretty;
     let level = match config.level {
         LogLevel::Trace => LevelFilter::TRACE,
         LogLevel::Debug => LevelFilter::DEBUG,

@@ -8,7 +8,10 @@ mod go_quote;
 mod inventory;
 mod logging;
 mod output;
+mod replica;
+mod runtime;
 mod setup;
+mod terminal;
 
 use std::env;
 use std::ffi::OsString;

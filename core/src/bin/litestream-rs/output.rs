@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use litestream_core::clock::UnixMillis;
 use serde::Serialize;
 
 /// Prints text as it is.
@@ -50,6 +51,12 @@ pub fn human_size(bytes: u64) -> String {
     let value = bytes as f64 / 1000f64.powi(exponent as i32);
     let tenths = (value * 10.0 + 0.5).floor() / 10.0;
     if tenths < 10.0 { format!("{tenths:.1} {unit}") } else { format!("{tenths:.0} {unit}") }
+}
+
+/// A time in UTC to the second: `2026-11-22T09:24:52Z`.
+pub fn utc_seconds(millis: UnixMillis) -> String {
+    let time = jiff::Timestamp::from_millisecond(millis).unwrap_or_default();
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 #[cfg(test)]

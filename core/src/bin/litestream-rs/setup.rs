@@ -1,8 +1,9 @@
 //! What most commands begin with: the configuration, the log, the plugins.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
-use litestream_core::config::{self, Config, Environment, LoadRequest, Loaded, Source, Warning};
+use litestream_core::config::{self, Config, Environment, LoadRequest, Loaded, Source};
 use litestream_core::plugin::{Registry, SearchPath};
 
 use crate::args::{Args, Flag, Kind};
@@ -55,7 +56,7 @@ pub fn load_for_report(args: &Args, environment: &Environment) -> anyhow::Result
 }
 
 /// Says what is doubtful beside a command's own output.
-pub fn warn_on_stderr(warnings: &[Warning]) {
+pub fn warn_on_stderr<T: Display>(warnings: &[T]) {
     for warning in warnings {
         eprintln!("Warning: {warning}");
     }

@@ -28,7 +28,8 @@ impl ExecChild {
     /// # Errors
     /// There is no such program, or it cannot be run.
     pub fn start(words: &[String]) -> anyhow::Result<ExecChild> {
-        let (program, arguments) = words.split_first().context("cannot parse exec command: invalid command line string")?;
+        let (program, arguments) =
+            words.split_first().context("cannot parse exec command: invalid command line string")?;
         let started = Command::new(program).args(arguments).stdin(Stdio::null()).spawn();
         let child = started.with_context(|| format!("cannot start exec command: {program:?}"))?;
         Ok(ExecChild { child })
@@ -104,7 +105,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_the_program_is_told_in_gos_words() {
-        for (line, told) in [("exit 0", None), ("exit 7", Some("exit status 7")), ("kill -9 $$", Some("signal: killed"))] {
+        for (line, told) in
+            [("exit 0", None), ("exit 7", Some("exit status 7")), ("kill -9 $$", Some("signal: killed"))]
+        {
             let words = ["sh", "-c", line].map(str::to_owned);
             let ended = ExecChild::start(&words).unwrap().wait().await;
             assert_eq!(ended.err().map(|error| error.to_string()).as_deref(), told, "{line}");

@@ -1,0 +1,251 @@
+//! `replicate`: the daemon, and its single run.
+
+mod exec;
+mod first_sync;
+mod missing;
+mod once;
+mod signals;
+mod startup;
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use litestream_core::config::{
+    self, Config, DatabaseArgument, Environment, FlagSetting, LoadRequest, Loaded, ResolveRequest, Source,
+};
+use litestream_core::fleet::{Fleet, FleetParts, Mode, OnceRequest, ShutdownRequest};
+use litestream_core::plugin::{ByteBudget, Registry, Stores};
+
+use crate::args::{Args, Command, Example, Flag, Kind};
+use crate::exit_code::Exit;
+use crate::failure::UsageError;
+use crate::setup::{self, CONFIG, LENIENT, NO_EXPAND_ENV, PLUGIN_DIR};
+use crate::{logging, runtime};
+use exec::ExecChild;
+use first_sync::FirstSync;
+use signals::Signals;
+
+const EXEC: Flag = Flag::value(
+    "exec",
+    Kind::Text,
+    "CMD",
+    "Executes a subcommand. Litestream will exit when the child\n\
+     process exits. Useful for simple process management.",
+);
+const ONCE: Flag = Flag::switch(
+    "once",
+    "Replicate once and exit. This performs a single sync of all\n\
+     databases and their replicas, then exits. Cannot be used with -exec.",
+);
+const FORCE_SNAPSHOT: Flag = Flag::switch(
+    "force-snapshot",
+    "Force a snapshot to be taken for all databases. Requires -once.\n\
+     This is useful for creating a complete backup before maintenance\n\
+     or when migrating databases between hosts.",
+);
+const ENFORCE_RETENTION: Flag = Flag::switch(
+    "enforce-retention",
+    "Enforce retention policies for old snapshots. Requires -once.\n\
+     This removes snapshots that are older than the configured\n\
+     snapshot retention period.",
+);
+const LOG_LEVEL: Flag = Flag {
+    kind: Kind::Choice(&["trace", "debug", "info", "warn", "error"]),
+    ..Flag::value(
+        "log-level",
+        Kind::Text,
+        "LEVEL",
+        "Sets the log level. Overrides the config file setting.\nValid values: trace, debug, info, warn, error",
+    )
+};
+const RESTORE_IF_DB_NOT_EXISTS: Flag = Flag::switch(
+    "restore-if-db-not-exists",
+    "Restores the database from the replica if it doesn't exist.\n\
+     On first start with no backup, proceeds normally.",
+);
+
+/// `replicate [flags] [DB_PATH REPLICA_URL]`.
+pub const COMMAND: Command = Command {
+    name: "replicate",
+    deprecated_alias: None,
+    summary: "runs a server to replicate databases",
+    about: "The replicate command starts a server to monitor & replicate databases.\n\
+            You can specify your databases & replicas in a configuration file, whole\n\
+            directories of databases included, or you can replicate a single database file\n\
+            by specifying its path and its replica in the command line arguments.",
+    synopsis: &["[arguments]", "[arguments] DB_PATH REPLICA_URL"],
+    flags: &[
+        &CONFIG,
+        &NO_EXPAND_ENV,
+        &LENIENT,
+        &PLUGIN_DIR,
+        &EXEC,
+        &ONCE,
+        &FORCE_SNAPSHOT,
+        &ENFORCE_RETENTION,
+        &LOG_LEVEL,
+        &RESTORE_IF_DB_NOT_EXISTS,
+    ],
+    notes: "On SIGINT or SIGTERM all databases are synced once more, within\n\
+            shutdown-sync-timeout; a second signal ends the waiting.",
+    examples: &[
+        Example { what: "Replicate what the configuration says", line: "replicate -config /etc/litestream.yml" },
+        Example { what: "Replicate one database", line: "replicate /path/to/db s3://mybucket/db" },
+        Example { what: "Sync everything once, from a scheduled job", line: "replicate -once" },
+    ],
+    run,
+};
+
+/// What was asked for, beside the configuration.
+struct Request {
+    environment: Environment,
+    lenient: bool,
+    /// The words of `exec`.
+    exec: Option<Vec<String>>,
+    once: Option<OnceRequest>,
+    restore_missing: bool,
+}
+
+fn run(args: &Args) -> anyhow::Result<Exit> {
+    let environment = Environment::of_process();
+    let loaded = config::load(&load_request(args, environment.clone())?)?;
+    let request = read_request(args, &loaded.config, environment)?;
+    let registry = setup::plugins(args, Some(&loaded.config), &request.environment);
+    logging::start(&loaded.config.logging);
+    startup::log_beginning(&loaded);
+    runtime::block_on(replicate(loaded, request, registry))
+}
+
+/// The configuration to load: a file, or the database and replica of the command line.
+fn load_request(args: &Args, environment: Environment) -> anyhow::Result<LoadRequest> {
+    let mut request = setup::load_request(args, environment);
+    let text = |argument: &OsString| argument.to_string_lossy().into_owned();
+    if let Some(flag) = args.positionals.iter().map(text).find(|text| text.starts_with('-')) {
+        let message = format!("flag {flag:?} must be positioned before DB_PATH and REPLICA_URL arguments");
+        return Err(UsageError::new(message));
+    }
+    match args.positionals.as_slice() {
+        [] => {}
+        [path] => {
+            let message = format!("must specify at least one replica URL for {}", text(path));
+            return Err(UsageError::new(message));
+        }
+        [path, urls @ ..] => {
+            if args.is_given(&CONFIG) {
+                return Err(UsageError::new("cannot specify a replica URL and the -config flag"));
+            }
+            request.source = Source::None;
+            let replica_urls = urls.iter().map(text).collect();
+            request.database = Some(DatabaseArgument { path: text(path), replica_urls });
+        }
+    }
+    for (flag, key, shown) in [(&EXEC, "exec", "-exec"), (&LOG_LEVEL, "logging.level", "-log-level")] {
+        if let Some(value) = args.text(flag).filter(|value| !value.is_empty()) {
+            request.flags.push(FlagSetting { key, value: value.to_owned(), flag: shown });
+        }
+    }
+    Ok(request)
+}
+
+fn read_request(args: &Args, config: &Config, environment: Environment) -> anyhow::Result<Request> {
+    let once = args.switch(&ONCE);
+    let (force_snapshot, enforce_retention) = (args.switch(&FORCE_SNAPSHOT), args.switch(&ENFORCE_RETENTION));
+    let contradiction = match (once, config.exec.is_some(), force_snapshot, enforce_retention) {
+        (true, true, ..) => Some("cannot specify -once flag with -exec"),
+        (false, _, true, _) => Some("cannot specify -force-snapshot flag without -once"),
+        (false, _, _, true) => Some("cannot specify -enforce-retention flag without -once"),
+        _ => None,
+    };
+    if let Some(contradiction) = contradiction {
+        return Err(UsageError::new(contradiction));
+    }
+    Ok(Request {
+        environment,
+        lenient: args.switch(&LENIENT),
+        exec: config.exec.as_deref().map(exec::split).transpose()?,
+        once: once.then_some(OnceRequest { force_snapshot, enforce_retention }),
+        restore_missing: args.switch(&RESTORE_IF_DB_NOT_EXISTS),
+    })
+}
+
+/// From the first look at the plugins to the last line of the log.
+async fn replicate(loaded: Loaded, request: Request, registry: Registry) -> anyhow::Result<Exit> {
+    // Before anything slow: a directory on a hung mount must not keep a signal from ending the process.
+    let mut signals = Signals::install()?;
+    let config = loaded.config;
+    let shutdown = ShutdownRequest { timeout: config.shutdown_sync_timeout, interval: config.shutdown_sync_interval };
+    let stores = Arc::new(Stores::new(ByteBudget::new(config.memory_budget_bytes), None));
+    let starting = start(config, &request, &registry, &stores);
+    let fleet = tokio::select! {
+        started = starting => started?,
+        received = signals.next() => {
+            tracing::info!(signal = received.as_str(), "signal received, litestream shutting down");
+            tracing::info!("litestream shut down");
+            return Ok(Exit::Success);
+        }
+    };
+    let (result, shutdown) = match request.once {
+        Some(what) => {
+            // Nothing is tried again: a failure is reported and the next run comes.
+            let single = ShutdownRequest { timeout: std::time::Duration::ZERO, ..shutdown };
+            (once::run(&fleet, what, &mut signals).await, single)
+        }
+        None => (run_until_end(&fleet, request.exec.as_deref(), &mut signals).await, shutdown),
+    };
+    let report = fleet.shutdown(shutdown, second_signal(&mut signals)).await;
+    if !report.interrupted {
+        stores.close().await;
+    }
+    tracing::info!("litestream shut down");
+    result.map(|()| Exit::Success)
+}
+
+async fn second_signal(signals: &mut Signals) {
+    signals.next().await;
+}
+
+async fn start(
+    mut config: Config,
+    request: &Request,
+    registry: &Registry,
+    stores: &Arc<Stores>,
+) -> anyhow::Result<Fleet> {
+    let resolve = ResolveRequest { environment: &request.environment, lenient: request.lenient };
+    startup::log_warnings(&config.resolve_replicas(registry, resolve)?);
+    missing::restore(&config, registry, stores, request.restore_missing).await?;
+    let mode = if request.once.is_some() { Mode::Once } else { Mode::Continuous };
+    if mode == Mode::Continuous {
+        startup::log_monitors(&config);
+    }
+    Ok(Fleet::start(FleetParts::of(&config, registry, stores, mode)?).await?)
+}
+
+/// Replicates until a signal comes or the child ends. The error is the child's.
+async fn run_until_end(fleet: &Fleet, exec: Option<&[String]>, signals: &mut Signals) -> anyhow::Result<()> {
+    let mut child = exec.map(ExecChild::start).transpose()?;
+    let child_ends = async {
+        match &mut child {
+            Some(child) => child.wait().await,
+            None => std::future::pending().await,
+        }
+    };
+    let received = tokio::select! {
+        ended = child_ends => {
+            tracing::info!("subprocess exited, litestream shutting down");
+            return ended;
+        }
+        received = signals.next() => received,
+        never = FirstSync::show(fleet) => match never {},
+    };
+    tracing::info!(signal = received.as_str(), "signal received, litestream shutting down");
+    match &mut child {
+        None => Ok(()),
+        Some(child) => tokio::select! {
+            ended = child.end(received) => ended,
+            _ = signals.next() => {
+                tracing::warn!("exec process did not close, going on without it");
+                Ok(())
+            }
+        },
+    }
+}

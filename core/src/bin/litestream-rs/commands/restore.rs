@@ -1,0 +1,199 @@
+//! `restore`: brings a database back from its replica.
+
+mod options;
+mod progress_bar;
+mod report;
+
+use std::path::Path;
+
+use litestream_core::clock;
+use litestream_core::config::LoggingConfig;
+use litestream_core::restore::{Output, OutputRules, PlanError, RestoreError, RestoreOptions};
+
+use super::JSON;
+use crate::args::{Args, Command, Example, Flag, Kind};
+use crate::exit_code::Exit;
+use crate::failure::UsageError;
+use crate::replica::{self, OpenReplica};
+use crate::setup::{CONFIG, LENIENT, NO_EXPAND_ENV, PLUGIN_DIR};
+use crate::{logging, output, runtime};
+use options::Options;
+use progress_bar::ProgressBar;
+
+const OUTPUT: Flag =
+    Flag::value("o", Kind::Path, "PATH", "Output path of the restored database.\nDefaults to original DB path.");
+const TXID: Flag = Flag::value(
+    "txid",
+    Kind::Txid,
+    "TXID",
+    "Restore up to a specific hex-encoded transaction ID (inclusive).\n\
+     Defaults to use the highest available transaction.",
+);
+const TIMESTAMP: Flag = Flag::value(
+    "timestamp",
+    Kind::Text,
+    "TIMESTAMP",
+    "Restore to a specific point-in-time.\nDefaults to use the latest available backup.",
+);
+const PARALLELISM: Flag =
+    Flag::value("parallelism", Kind::Integer, "NUM", "Determines the number of files downloaded in parallel.")
+        .default("8");
+const IF_DB_NOT_EXISTS: Flag =
+    Flag::switch("if-db-not-exists", "Returns exit code of 0 if the database already exists.");
+const IF_REPLICA_EXISTS: Flag = Flag::switch("if-replica-exists", "Returns exit code of 0 if no backups found.");
+const DRY_RUN: Flag = Flag::switch("dry-run", "Print the restore plan and exit without writing a database.");
+const FORCE: Flag = Flag::switch("force", "Overwrite an existing output database and SQLite sidecar files.");
+const FOLLOW: Flag = Flag::switch(
+    "f",
+    "Follow mode. After restoring, continuously poll for and apply\n\
+     new changes. Similar to tail -f. The restored database should\n\
+     only be opened in read-only mode by consumers.\n\
+     Cannot be used with -txid or -timestamp.",
+);
+const FOLLOW_INTERVAL: Flag =
+    Flag::value("follow-interval", Kind::Duration, "DURATION", "Polling interval for follow mode.").default("1s");
+const INTEGRITY_CHECK: Flag = Flag::value(
+    "integrity-check",
+    Kind::Choice(&["none", "quick", "full"]),
+    "MODE",
+    "Check the database before it appears at the output path.\nMODE is one of: none, quick, full.",
+)
+.default("none");
+
+/// `restore [flags] DB_PATH|REPLICA_URL`.
+pub const COMMAND: Command = Command {
+    name: "restore",
+    deprecated_alias: None,
+    summary: "recovers database backup from a replica",
+    about: "The restore command recovers a database from a previous snapshot and WAL.",
+    synopsis: &["[arguments] DB_PATH", "[arguments] REPLICA_URL"],
+    flags: &[
+        &CONFIG,
+        &NO_EXPAND_ENV,
+        &LENIENT,
+        &PLUGIN_DIR,
+        &TXID,
+        &TIMESTAMP,
+        &OUTPUT,
+        &IF_DB_NOT_EXISTS,
+        &IF_REPLICA_EXISTS,
+        &DRY_RUN,
+        &FORCE,
+        &JSON,
+        &FOLLOW,
+        &FOLLOW_INTERVAL,
+        &PARALLELISM,
+        &INTEGRITY_CHECK,
+    ],
+    notes: "A database of a directory replica is restored by its own path, or by the URL of\n\
+            the replica with the path below the directory added.",
+    examples: &[
+        Example { what: "Restore latest replica for database to original location", line: "restore /path/to/db" },
+        Example {
+            what: "Restore replica for database to a given point in time",
+            line: "restore -timestamp 2020-01-01T00:00:00Z /path/to/db",
+        },
+        Example { what: "Restore database from S3 replica URL", line: "restore -o /tmp/db s3://mybucket/db" },
+        Example {
+            what: "Restore one database of a replicated directory",
+            line: "restore -o /tmp/tenant1.db s3://mybucket/tenants/tenant1.db",
+        },
+        Example {
+            what: "Preview restore plan without writing a database",
+            line: "restore -dry-run -o /tmp/db s3://mybucket/db",
+        },
+        Example {
+            what: "Continuously restore (follow) a database from a replica",
+            line: "restore -f -o /tmp/read-replica.db s3://mybucket/db",
+        },
+    ],
+    run,
+};
+
+fn run(args: &Args) -> anyhow::Result<Exit> {
+    let options = Options::read(args)?;
+    let chosen = replica::choose(args, &options.argument)?;
+    let configured = &chosen.config().logging;
+    logging::start(&LoggingConfig { stderr: options.json || configured.stderr, ..configured.clone() });
+    let Some(path) = options.output.clone().or_else(|| chosen.database.clone()) else {
+        let argument = options.argument.to_string_lossy();
+        let example = format!("restore -o /path/to/db {argument}");
+        return Err(UsageError::with_try("-o is required when restoring from a replica URL", example));
+    };
+    options.check_follow()?;
+    if options.follow {
+        anyhow::bail!("follow mode (-f) is not part of this version of litestream-rs; run restore again instead");
+    }
+    if options.skip_existing && path.exists() {
+        tracing::info!("database already exists, skipping");
+        return Ok(Exit::Success);
+    }
+    let name = chosen.name.clone();
+    runtime::block_on(async move {
+        let replica = chosen.open(args).await?;
+        let result = if options.dry_run {
+            options.check_target()?;
+            plan(&replica, &options, &name, &path).await
+        } else {
+            restore_to(&replica, &options, &path).await
+        };
+        match result {
+            Err(error) if options.forgive_nothing && !options.dry_run && is_nothing(&error) => {
+                tracing::info!("no matching backups found");
+                Ok(Exit::Success)
+            }
+            Err(error) => Err(explain(error, &name)),
+            Ok(()) => Ok(Exit::Success),
+        }
+    })
+}
+
+async fn plan(replica: &OpenReplica, options: &Options, name: &str, path: &Path) -> anyhow::Result<()> {
+    let choice = replica.choose(options.target).await?;
+    let plan = report::PlanReport::new(&choice, name, path, &replica.kind);
+    if options.json {
+        output::print_json(&plan)?
+    } else {
+        output::print(&plan.to_text())?
+    }
+    Ok(())
+}
+
+async fn restore_to(replica: &OpenReplica, options: &Options, path: &Path) -> anyhow::Result<()> {
+    let started = clock::monotonic();
+    let rules = OutputRules { force: options.force, skip_existing: false };
+    let Some(output) = Output::check(path, rules).map_err(RestoreError::from)? else { return Ok(()) };
+    options.check_target()?;
+    let how = RestoreOptions { parallelism: options.parallelism, integrity: options.integrity };
+    let bar = ProgressBar::new(path);
+    let restored = replica.restore(options.target, &output, how, &bar).await;
+    bar.finish();
+    let restored = restored?;
+    if options.json {
+        output::print_json(&report::RestoreReport {
+            db_path: path.to_string_lossy().into_owned(),
+            replica: replica.kind.clone(),
+            txid: restored.txid.to_string(),
+            duration_ms: clock::monotonic().saturating_duration_since(started).as_millis(),
+            integrity_check: options.integrity.as_str(),
+        })?;
+    }
+    Ok(())
+}
+
+fn is_nothing(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<RestoreError>().is_some_and(RestoreError::is_nothing_to_restore)
+}
+
+/// An empty replica is most often a wrong path, so the error says where nothing was found.
+fn explain(error: anyhow::Error, name: &str) -> anyhow::Error {
+    match error.downcast_ref::<RestoreError>() {
+        Some(RestoreError::Plan(PlanError::Empty)) => {
+            let note = format!(
+                "nothing was found at {name}; of a directory replica, the path of the database below the directory is part of it"
+            );
+            UsageError::with_note("no matching backup files available", Some(note))
+        }
+        _ => error,
+    }
+}
