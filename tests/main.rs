@@ -10,8 +10,12 @@ mod harness;
 mod cli;
 // Configuration files: refusals, values, layers.
 mod config;
+// Everybody killed at random moments.
+mod crash;
 // Every sentence of the guide on replicating directories.
 mod directory;
+// Replicas in version control, whole and damaged.
+mod fixtures;
 // With Litestream itself: each restores the other's replicas, and they take turns.
 mod interop;
 // Plugins as files: found, missing, refused.
