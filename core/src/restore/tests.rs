@@ -4,6 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+mod properties;
+
 use super::testing::{MemorySource, fixtures, json, ltx, ltx_of, name, sha256};
 use super::*;
 use crate::ltx::{LtxError, PageSize};

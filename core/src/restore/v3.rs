@@ -15,7 +15,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use litestream_sdk::{Body, StorageError};
 use lz4_flex::frame::FrameDecoder;
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use super::error::RestoreError;
 use super::fetch::{self, Opener, PieceReader};
@@ -225,12 +225,13 @@ fn inflate(input: &mut PieceReader, object: &V3Object, mut out: &File, path: &Pa
 
 /// Lets SQLite recover the WAL and copy it into the database.
 fn checkpoint(path: &Path) -> rusqlite::Result<()> {
-    let connection = Connection::open(path)?;
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-        let busy: i64 = row.get(0)?;
-        debug_assert_eq!(busy, 0, "nobody else knows this file");
-        Ok(())
-    })
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        return Err(rusqlite::Error::SqliteFailure(code, Some("somebody else has opened it".to_owned())));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
