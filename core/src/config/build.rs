@@ -7,7 +7,7 @@ mod replica;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use figment::value::Dict;
+use figment::value::{Dict, Value};
 use litestream_sdk::describe::Given;
 
 use super::document::Entry;
@@ -49,6 +49,7 @@ pub(super) fn build(request: &LoadRequest, layers: &Layers<'_>, replica_defaults
     // Judged here once, so that a mistake in a default is reported at its own place.
     let _: ReplicaSchema = layers.extract_table(&[], defaults(Place::Replica), [builder.replica_defaults.clone()])?;
     let databases = builder.databases(&schema.dbs)?;
+    let origins = builder.origins(&schema.dbs);
     let mut warnings = Vec::new();
     let snapshot = builder.snapshot(&schema, &databases, &mut warnings)?;
     builder.check_times(&schema)?;
@@ -91,7 +92,7 @@ pub(super) fn build(request: &LoadRequest, layers: &Layers<'_>, replica_defaults
         dbs,
         replica_defaults: builder.plugin_defaults(replica_defaults),
     };
-    Ok(Built { config, origins: builder.origins(&schema.dbs), warnings })
+    Ok(Built { config, origins, warnings })
 }
 
 impl Builder<'_> {
@@ -243,28 +244,41 @@ impl Builder<'_> {
         given.collect()
     }
 
-    /// Where every key at the top has its value from, and every key that an element of `dbs` names.
+    /// Where every key has its value from; keys with built-in values are left out.
     fn origins(&self, dbs: &[Dict]) -> Origins {
         let mut origins = Origins::default();
-        for (index, database) in dbs.iter().enumerate() {
-            self.add_origins(&mut origins, &["dbs".to_owned(), index.to_string()], database);
-        }
         for key in keys_of(Place::Global) {
             match self.origin(key.name) {
                 Origin::Default => {}
                 origin => origins.set(key.name.to_owned(), origin),
             }
         }
+        for name in self.replica_defaults.keys() {
+            origins.set(name.clone(), self.layers.in_file(std::slice::from_ref(name)));
+        }
+        for (index, database) in dbs.iter().enumerate() {
+            self.origins_inside(&mut vec!["dbs".to_owned(), index.to_string()], database, &mut origins);
+        }
         origins
     }
 
-    fn add_origins(&self, origins: &mut Origins, place: &[String], table: &Dict) {
-        for (name, value) in table {
-            let path = [place, std::slice::from_ref(name)].concat();
-            match value.as_dict() {
-                Some(inner) => self.add_origins(origins, &path, inner),
-                None => origins.set(key_text(&path), self.origin_in_dbs(&path)),
+    fn origins_inside(&self, path: &mut Vec<String>, table: &Dict, origins: &mut Origins) {
+        for (key, value) in table {
+            path.push(key.clone());
+            match value {
+                Value::Dict(_, inside) => self.origins_inside(path, inside, origins),
+                value => {
+                    origins.set(key_text(path), self.origin_in_dbs(path));
+                    for (index, value) in value.as_array().into_iter().flatten().enumerate() {
+                        if let Value::Dict(_, inside) = value {
+                            path.push(index.to_string());
+                            self.origins_inside(path, inside, origins);
+                            path.pop();
+                        }
+                    }
+                }
             }
+            path.pop();
         }
     }
 }

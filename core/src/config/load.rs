@@ -11,7 +11,7 @@ use super::expand::{Expanded, expand};
 use super::layers::Layers;
 use super::origin::{Origin, Origins};
 use super::request::{DEFAULT_CONFIG_PATH, LoadRequest, Source};
-use super::{Config, toml, yaml};
+use super::{Config, bare_duration, toml, yaml};
 
 /// A configuration, and what is to be said about it.
 #[derive(Clone, Debug)]
@@ -43,6 +43,7 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, ConfigError> {
         });
         warnings.extend(overridden);
         warnings.extend(names.warnings);
+        warnings.extend(bare_duration::check(document));
         replica_defaults = names.replica_defaults;
         if !request.lenient && !names.unknown.is_empty() {
             return Err(ConfigError::UnknownKeys(names.unknown));

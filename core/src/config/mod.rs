@@ -12,12 +12,16 @@
 //!
 //! Only this module reads the environment; it opens one file, and nothing that the file names.
 
+mod bare_duration;
 mod build;
+mod check;
 mod check_keys;
 mod document;
 mod duration;
 mod error;
 mod expand;
+mod explain;
+mod find;
 mod keys;
 mod layers;
 mod load;
@@ -41,8 +45,11 @@ use litestream_sdk::describe::Given;
 use crate::db::DbSettings;
 use crate::discovery::{DirSpec, MetaLocation};
 
+pub use check::{CheckReport, check};
 pub use duration::{GoDuration, ParseDurationError};
 pub use error::{ConfigError, ReplicaProblem, UnknownKey, Warning};
+pub use explain::{DatabaseExplanation, Explanation, Setting, explain};
+pub use find::FoundEntry;
 pub use keys::{KEYS, Key, Place, keys_of};
 pub use load::{Loaded, load};
 pub use origin::{Origin, Origins};
@@ -171,6 +178,18 @@ impl LogLevel {
             "error" => LogLevel::Error,
             _ => LogLevel::Info,
         }
+    }
+}
+
+impl std::fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            LogLevel::Trace => "trace",
+            LogLevel::Debug => "debug",
+            LogLevel::Info => "info",
+            LogLevel::Warn => "warn",
+            LogLevel::Error => "error",
+        })
     }
 }
 

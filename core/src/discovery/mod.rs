@@ -19,8 +19,11 @@ mod skipped;
 mod walk;
 
 use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use litestream_sdk::DbPath;
 
 pub use error::ScanError;
 pub use meta::{MetaCollision, MetaLocation, is_state_directory_name};
@@ -44,6 +47,26 @@ pub struct DirSpec {
     pub recursive: bool,
     /// Whether databases that appear later are taken, and an empty directory is fine.
     pub watch: bool,
+}
+
+impl DirSpec {
+    /// Whether a database at `path` (absolute and clean) would be taken, by its name alone, and its relative path.
+    pub fn covers(&self, path: &Path) -> Option<DbPath> {
+        let relative = path.strip_prefix(&self.dir).ok().filter(|relative| !relative.as_os_str().is_empty())?;
+        let parent = relative.parent().unwrap_or(Path::new(""));
+        let is_deep = !parent.as_os_str().is_empty();
+        let excluded = |path: &Path| {
+            let (directory, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
+            self.exclude.iter().any(|pattern| pattern.matches(directory, name))
+        };
+        let hidden_by = |directory: &Path| {
+            directory.file_name().is_some_and(|name| is_state_directory_name(name) || excluded(directory))
+        };
+        let name = relative.file_name()?;
+        let taken = self.pattern.matches(parent, name) && !walk::is_sidecar(name) && !excluded(relative);
+        let reached = !is_deep || (self.recursive && !parent.ancestors().any(hidden_by));
+        (taken && reached).then(|| DbPath::parse(relative.as_os_str().as_bytes()).ok())?
+    }
 }
 
 /// What a file is, whatever it is called. Inode numbers are reused: equal identities at different times may be

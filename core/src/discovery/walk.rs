@@ -177,6 +177,6 @@ fn decide(spec: &DirSpec, directory: &Path, entry: &mut Entry) -> bool {
     true
 }
 
-fn is_sidecar(name: &OsStr) -> bool {
+pub(super) fn is_sidecar(name: &OsStr) -> bool {
     SIDECAR_SUFFIXES.iter().any(|suffix| name.as_bytes().ends_with(suffix))
 }

@@ -162,7 +162,7 @@ fn first_character(bytes: &[u8]) -> Option<(char, usize)> {
 mod tests {
     use super::*;
 
-    /// Each line: pattern, name (both in hex), and what Go 1.26's `filepath.Match` answered: `1`, `0` or `E`.
+    /// Each line: pattern, name (both in hex), and what Go answers: `1`, `0`, or `E` for a pattern that is an error.
     const GO_ANSWERS: &str = include_str!("testdata/go-filepath-match.txt");
 
     fn from_hex(text: &str) -> Vec<u8> {
