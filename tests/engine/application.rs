@@ -68,6 +68,17 @@ impl Application {
         self.sql(name, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
+    /// Adds `count` rows to table `t`, in one transaction.
+    pub fn fill(&mut self, count: u32, value: &str) {
+        self.run(
+            "w",
+            &format!(
+                "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {count}) \
+                 INSERT INTO t (b) SELECT {value} FROM s"
+            ),
+        );
+    }
+
     /// `busy|log|checkpointed`.
     pub fn checkpoint(&mut self, mode: &str) -> String {
         self.run("w", &format!("PRAGMA wal_checkpoint({mode})")).remove(0)

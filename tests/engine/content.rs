@@ -1,1 +1,225 @@
-//! Placeholder.
+//! What is in the files: page sizes, growth, shrinking, limits, the lock page.
+
+use litestream_core::db::{Content, Db, DbSettings, Reason};
+use litestream_core::ltx::PageSize;
+use litestream_core::sqlite::{ByteOrder, lock_page};
+
+use crate::application::Application;
+use crate::database::{Database, contents};
+use crate::wal;
+
+/// Nobody else, and everything in the one file: then the restored file must be that file, byte for byte.
+fn assert_restores_the_file(database: &Database, engine: &mut Db, mut application: Application) {
+    engine.sync().expect("sync");
+    engine.detach().expect("detach");
+    application.close("w");
+    database.assert_equals_file();
+}
+
+#[test]
+fn h21_vacuum_shrinks_database() {
+    let (database, mut application) = Database::with_application();
+    application.fill(300, "zeroblob(1000)");
+    let mut engine = database.engine();
+    engine.sync().expect("sync");
+    let large = database.replica().image().len();
+    application.run("w", "DELETE FROM t WHERE a > 20");
+    application.run("w", "VACUUM");
+    let report = engine.sync().expect("sync");
+    assert_eq!(contents(&report), [Content::Commits]);
+    let replica = database.replica();
+    assert!(replica.image().len() < large / 4);
+    assert_eq!(report.database_bytes, replica.image().len() as u64);
+    database.assert_replicated(&mut application);
+    assert_restores_the_file(&database, &mut engine, application);
+}
+
+#[test]
+fn h22_auto_vacuum_incremental() {
+    let database = Database::nowhere("a.db");
+    let mut application = Application::start();
+    application.open("w", &database.path());
+    application.run("w", "PRAGMA auto_vacuum = incremental");
+    application.run("w", "PRAGMA journal_mode = wal");
+    application.run("w", "CREATE TABLE t (a INTEGER PRIMARY KEY, b)");
+    let mut engine = database.engine();
+    for round in 0..4 {
+        application.fill(100, "zeroblob(900)");
+        engine.sync().expect("sync");
+        application.run("w", &format!("DELETE FROM t WHERE a % 4 = {round}"));
+        application.run("w", "PRAGMA incremental_vacuum");
+        engine.sync().expect("sync");
+        database.assert_replicated(&mut application);
+    }
+    assert_restores_the_file(&database, &mut engine, application);
+}
+
+#[test]
+fn h23_every_page_size() {
+    for page_size in (9..=16).map(|power| 1u32 << power) {
+        let database = Database::nowhere("a.db");
+        let mut application = Application::with_open(&database.path());
+        application.run("w", &format!("PRAGMA page_size = {page_size}"));
+        application.run("w", "PRAGMA journal_mode = wal");
+        application.run("w", "CREATE TABLE t (a INTEGER PRIMARY KEY, b)");
+        let mut engine = database.engine();
+        engine.sync().expect("sync");
+        for n in 0..5 {
+            application.run("w", &format!("INSERT INTO t VALUES ({n}, randomblob({}))", page_size * 3));
+            assert_eq!(contents(&engine.sync().expect("sync")), [Content::Commits], "page size {page_size}");
+        }
+        database.assert_replicated(&mut application);
+        assert_restores_the_file(&database, &mut engine, application);
+    }
+}
+
+#[test]
+fn h24_page_size_changed_by_vacuum_while_down() {
+    let (database, mut application) = Database::with_application();
+    let mut engine = database.engine();
+    engine.sync().expect("sync");
+    engine.detach().expect("detach");
+    application.run("w", "PRAGMA journal_mode = delete");
+    application.run("w", "PRAGMA page_size = 8192");
+    application.run("w", "VACUUM");
+    application.run("w", "PRAGMA journal_mode = wal");
+    application.run("w", "INSERT INTO t VALUES (2, 'on larger pages')");
+    let mut engine = database.engine();
+    let report = engine.sync().expect("sync");
+    assert_eq!(contents(&report), [Content::Full(Reason::PageSizeChanged)]);
+    database.assert_replicated(&mut application);
+    application.run("w", "INSERT INTO t VALUES (3, 'next')");
+    assert_eq!(contents(&engine.sync().expect("sync")), [Content::Commits]);
+    database.assert_replicated(&mut application);
+}
+
+/// A database grows by pages that no frame holds: they are taken from the database file, or a restore would have none.
+#[test]
+fn h26_db_grows_with_unwritten_pages() {
+    let (database, mut application) = Database::with_application();
+    let mut engine = database.engine();
+    engine.sync().expect("sync");
+    engine.detach().expect("detach");
+    application.run("w", "UPDATE t SET b = 'newest'");
+    application.kill();
+    let (header, mut frames) = wal::read(&database.wal());
+    let page_size = header.page_size.bytes();
+    let pages = std::fs::metadata(database.path()).expect("database").len() as usize / page_size;
+    let grown = pages as u32 + 3;
+    frames.last_mut().expect("a frame").commit = grown;
+    wal::write(&database.wal(), &header, ByteOrder::NATIVE, &frames);
+    let mut file = std::fs::read(database.path()).expect("read");
+    file.resize((pages + 2) * page_size, 0x5a);
+    std::fs::write(database.path(), &file).expect("write");
+
+    let mut engine = database.engine();
+    engine.sync().expect("sync");
+    let replica = database.replica();
+    assert_eq!(replica.image().len(), grown as usize * page_size);
+    let beyond = &replica.image()[pages * page_size..];
+    assert!(beyond[..2 * page_size].iter().all(|&byte| byte == 0x5a), "pages that stand in the file");
+    assert!(beyond[2 * page_size..].iter().all(|&byte| byte == 0), "a page that stands nowhere reads as zeros");
+}
+
+#[test]
+fn h27_single_transaction_larger_than_max_sync_wal_bytes() {
+    let (database, mut application) = Database::with_application();
+    let settings = DbSettings { max_sync_wal_bytes: Some(20_000), ..DbSettings::default() };
+    let mut engine = database.engine_with(settings);
+    engine.sync().expect("sync");
+    application.fill(100, "randomblob(1000)");
+    let report = engine.sync().expect("sync");
+    assert_eq!((contents(&report).len(), report.more), (1, false), "one transaction is one file");
+    database.assert_replicated(&mut application);
+
+    for n in 200..220 {
+        application.run("w", &format!("INSERT INTO t VALUES ({n}, randomblob(3000))"));
+    }
+    let mut passes = 0;
+    loop {
+        let report = engine.sync().expect("sync");
+        passes += 1;
+        assert!(report.copied_wal_bytes < 60_000, "{report:?}");
+        if !report.more {
+            break;
+        }
+    }
+    assert!(passes > 2, "a backlog is taken in bounded passes, not in {passes}");
+    database.assert_replicated(&mut application);
+}
+
+#[test]
+fn a_backlog_too_large_for_memory_is_written_straight_from_the_wal() {
+    let (database, mut application) = Database::with_application();
+    let mut engine = database.engine();
+    engine.sync().expect("sync");
+    application.fill(3000, "randomblob(3000)");
+    let report = engine.sync().expect("sync");
+    assert_eq!(contents(&report), [Content::Commits]);
+    assert!(report.copied_wal_bytes > 8 << 20);
+    assert!(!report.more);
+    database.assert_replicated(&mut application);
+    assert_restores_the_file(&database, &mut engine, application);
+}
+
+#[test]
+fn h29_h30_unusual_schemas_are_only_pages() {
+    let (database, mut application) = Database::with_application();
+    let mut engine = database.engine();
+    engine.sync().expect("sync");
+    for sql in [
+        "CREATE TABLE w (k TEXT PRIMARY KEY, v) WITHOUT ROWID",
+        "CREATE VIRTUAL TABLE f USING fts5(text)",
+        "INSERT INTO w VALUES ('a', 1), ('b', 2)",
+        "INSERT INTO f VALUES ('the quick brown fox')",
+        "SAVEPOINT one",
+        "INSERT INTO t VALUES (50, 'kept')",
+        "SAVEPOINT two",
+        "INSERT INTO t VALUES (51, 'undone')",
+        "ROLLBACK TO two",
+        "RELEASE one",
+        "DROP TABLE w",
+        "CREATE TABLE w (k, v)",
+        "INSERT INTO f(f) VALUES ('optimize')",
+    ] {
+        application.run("w", sql);
+        engine.sync().expect("sync");
+    }
+    database.assert_replicated(&mut application);
+    assert_eq!(database.replica().query("SELECT text FROM f WHERE f MATCH 'quick'"), ["Text(\"the quick brown fox\")"]);
+    assert_restores_the_file(&database, &mut engine, application);
+}
+
+/// Writes more than a gibibyte. Also the proof that memory does not grow with the database.
+#[test]
+#[ignore = "writes a gigabyte; run with --ignored"]
+fn h25_db_over_1gib_lock_page() {
+    for page_size in [65536u32, 4096] {
+        let database = Database::nowhere("a.db");
+        let mut application = Application::with_open(&database.path());
+        application.run("w", &format!("PRAGMA page_size = {page_size}"));
+        application.run("w", "PRAGMA journal_mode = wal");
+        application.run("w", "PRAGMA synchronous = off");
+        application.run("w", "PRAGMA cache_size = -4000");
+        application.run("w", "CREATE TABLE t (a INTEGER PRIMARY KEY, b)");
+        application.fill(23, "zeroblob(50000000)");
+        application.checkpoint("TRUNCATE");
+        let mut engine = database.engine();
+        engine.sync().expect("sync");
+        let peak = peak_memory_kib();
+        assert!(peak < 64 * 1024, "peak memory {peak} KiB");
+        application.run("w", "INSERT INTO t VALUES (100, 'behind the lock page')");
+        engine.sync().expect("sync");
+        let lock = lock_page(PageSize::new(page_size).expect("legal"));
+        let replica = database.replica();
+        assert!(replica.image().len() as u64 > u64::from(lock.0) * u64::from(page_size));
+        assert_eq!(replica.query("SELECT count(*), b FROM t WHERE a = 100"), ["Integer(1)"]);
+    }
+}
+
+/// `VmHWM` of this process.
+fn peak_memory_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("proc");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
+    line.trim().trim_end_matches(" kB").parse().expect("number")
+}

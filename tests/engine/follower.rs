@@ -117,9 +117,7 @@ fn switch_off_rules(names: &str) {
             "tail" => Rule::Tail,
             "jump" => Rule::Jump,
             "zero" => Rule::Zero,
-            "lastlook" => Rule::LastLook,
             "reread" => Rule::Reread,
-            "growth" => Rule::Growth,
             _ => panic!("no rule is called {name}"),
         });
     }

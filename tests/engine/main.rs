@@ -4,9 +4,12 @@
 mod application;
 mod database;
 mod replica;
+mod wal;
 
 mod checkpoints;
 mod content;
 mod files;
 mod generations;
 mod opening;
+#[cfg(feature = "failpoints")]
+mod schedules;

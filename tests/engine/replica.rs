@@ -25,18 +25,22 @@ impl Replica {
         replica
     }
 
-    /// Applies what is newer, and checks that nothing is missing in between and nothing is against the rules of the format.
+    /// Applies everything that is newer.
     pub fn catch_up(&mut self, meta: &Path) {
+        while self.apply_next(meta) {}
+    }
+
+    /// Applies the next file, if there is one, and checks that nothing is missing before it and nothing in it is against the
+    /// rules of the format.
+    pub fn apply_next(&mut self, meta: &Path) -> bool {
         let meta = MetaDir::new(meta);
-        for file in meta.list_l0().expect("list") {
-            if file.max_txid <= self.txid {
-                continue;
-            }
-            assert_eq!(file.min_txid, file.max_txid, "one transaction per L0 file");
-            assert!(self.txid == Txid::NONE || file.min_txid == self.txid.next(), "a gap before {}", file.min_txid);
-            self.apply(&meta.l0_path(file.max_txid));
-            self.txid = file.max_txid;
-        }
+        let files = meta.list_l0().expect("list");
+        let Some(file) = files.iter().find(|file| file.max_txid > self.txid) else { return false };
+        assert_eq!(file.min_txid, file.max_txid, "one transaction per L0 file");
+        assert!(self.txid == Txid::NONE || file.min_txid == self.txid.next(), "a gap before {}", file.min_txid);
+        self.apply(&meta.l0_path(file.max_txid));
+        self.txid = file.max_txid;
+        true
     }
 
     /// The newest transaction applied.

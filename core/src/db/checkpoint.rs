@@ -111,6 +111,7 @@ impl Db {
                 let complete = !answer.busy;
                 report.checkpoints.push(Checkpoint { mode: CheckpointMode::Truncate, complete, duration });
             }
+            Err(error) if DbError::is_busy(&error) => {}
             Err(error) => tracing::warn!(path = %path.display(), %error, "truncate checkpoint failed"),
         }
         drop(second);

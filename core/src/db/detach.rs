@@ -29,6 +29,7 @@ impl Db {
             self.copy_to_end(report)?;
             self.flush(report)?;
         }
+        report.more = false;
         let reached = self.reached();
         self.attached_mut().note_rest(reached)?;
         self.save_rest(true)?;

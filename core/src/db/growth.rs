@@ -7,7 +7,6 @@ use super::file_object::FileObject;
 use super::log::{Log, Stretch, WalkError};
 use super::page_map::PageMap;
 use super::position::WalPosition;
-use super::rules::{self, Rule};
 use crate::ltx::{PageSize, Pgno};
 use crate::sqlite::{ByteOrder, lock_page};
 
@@ -19,9 +18,6 @@ pub(super) struct Growth {
 
 /// Pages in (`old_commit`, `commit`] that `is_there` does not know, without the lock page.
 pub(super) fn missing(old_commit: u32, commit: u32, page_size: PageSize, is_there: impl Fn(Pgno) -> bool) -> Vec<Pgno> {
-    if rules::is_off(Rule::Growth) {
-        return Vec::new();
-    }
     let lock_page = lock_page(page_size);
     let grown = (old_commit.saturating_add(1)..=commit).map(Pgno);
     grown.filter(|&pgno| pgno != lock_page && !is_there(pgno)).collect()

@@ -26,11 +26,9 @@ impl Db {
         }
         rules::passed(Step::Copied);
         self.move_mark(report)?;
-        // Whatever was committed until the new mark may be in the database file already, and the WAL restarted as soon as
-        // the second lets go.
-        if !rules::is_off(Rule::LastLook) {
-            self.copy_to_end(report)?;
-        }
+        // Not needed for safety: nothing behind the second's mark can be moved into the file while it is held. It spares what
+        // was committed meanwhile the wait for the next pass.
+        report.more |= self.copy(report)? == Copied::Limited;
         rules::passed(Step::Copied);
         self.release();
         Ok(())

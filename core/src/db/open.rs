@@ -94,6 +94,9 @@ impl Connection {
     /// Empties the WAL file if everything in it is in the database and nobody uses it; otherwise "busy", at once.
     pub(super) fn checkpoint_truncate(&self) -> rusqlite::Result<CheckpointAnswer> {
         self.sqlite.busy_timeout(std::time::Duration::ZERO)?;
+        // A connection that has read nothing does not know of the WAL yet, and would do nothing.
+        self.begin_read()?;
+        self.rollback();
         self.checkpoint(ffi::SQLITE_CHECKPOINT_TRUNCATE)
     }
 

@@ -18,12 +18,8 @@ pub enum Rule {
     Jump,
     /// Salts of zero name no generation.
     Zero,
-    /// What was copied while letting go of the read lock ends at the newest commit.
-    LastLook,
     /// A stretch of the WAL that may be restarted is looked at again after it was read.
     Reread,
-    /// Pages by which the database grew are all stored, also those that the WAL does not hold.
-    Growth,
 }
 
 /// A place between two steps of the engine, in the words of the line protocol of the schedule tester.
