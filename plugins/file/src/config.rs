@@ -60,10 +60,11 @@ pub(crate) fn locate(options: &FileOptions) -> Result<Location> {
     let (decoded, single) = (unescape(written), as_written(written));
     let escaped = escape(&decoded);
     let location = Location::new(ReplicaPath::clean(&escaped)?).with_extra(SINGLE, &single).with_extra(ALSO, &escaped);
-    // Names that are no text cannot be handed over; nobody could have written them into a configuration either.
-    Ok(match String::from_utf8(decoded) {
-        Ok(raw) => location.with_extra(ALSO, raw),
-        Err(_) => location,
+    // A raw name that is no text or no path cannot be handed over; nobody can have written it by `path` either.
+    let raw = String::from_utf8(decoded).ok().filter(|raw| ReplicaPath::clean(raw).is_ok());
+    Ok(match raw {
+        Some(raw) => location.with_extra(ALSO, raw),
+        None => location,
     })
 }
 
