@@ -18,7 +18,7 @@ use super::layers::{Layers, defaults, is_unset, key_text};
 use super::origin::{Origin, Origins};
 use super::request::LoadRequest;
 use super::schema::{FileSchema, LoggingSchema, ReplicaSchema};
-use super::{Config, HeartbeatConfig, LogFormat, LogLevel, LoggingConfig, SnapshotConfig, SocketConfig};
+use super::{Config, DbEntry, HeartbeatConfig, LogFormat, LogLevel, LoggingConfig, SnapshotConfig, SocketConfig};
 use database::Database;
 use replica::to_json;
 
@@ -49,7 +49,6 @@ pub(super) fn build(request: &LoadRequest, layers: &Layers<'_>, replica_defaults
     // Judged here once, so that a mistake in a default is reported at its own place.
     let _: ReplicaSchema = layers.extract_table(&[], defaults(Place::Replica), [builder.replica_defaults.clone()])?;
     let databases = builder.databases(&schema.dbs)?;
-    let origins = builder.origins(&schema.dbs);
     let mut warnings = Vec::new();
     let snapshot = builder.snapshot(&schema, &databases, &mut warnings)?;
     builder.check_times(&schema)?;
@@ -58,7 +57,7 @@ pub(super) fn build(request: &LoadRequest, layers: &Layers<'_>, replica_defaults
     builder.check_databases(&databases)?;
     let logging = builder.logging(schema.logging)?;
     let dbs = databases.into_iter().map(|database| builder.entry(database)).collect::<Result<Vec<_>>>()?;
-
+    let origins = builder.origins(&schema.dbs, &dbs);
     let plugin_dirs = schema.plugin_dir.0.iter().filter(|dir| !dir.is_empty());
     let plugin_dirs =
         plugin_dirs.map(|dir| request.environment.expand_path(dir)).collect::<std::result::Result<_, _>>()?;
@@ -245,7 +244,7 @@ impl Builder<'_> {
     }
 
     /// Where every key has its value from; keys with built-in values are left out.
-    fn origins(&self, dbs: &[Dict]) -> Origins {
+    fn origins(&self, trees: &[Dict], entries: &[DbEntry]) -> Origins {
         let mut origins = Origins::default();
         for key in keys_of(Place::Global) {
             match self.origin(key.name) {
@@ -253,11 +252,17 @@ impl Builder<'_> {
                 origin => origins.set(key.name.to_owned(), origin),
             }
         }
-        for name in self.replica_defaults.keys() {
-            origins.set(name.clone(), self.layers.in_file(std::slice::from_ref(name)));
-        }
-        for (index, database) in dbs.iter().enumerate() {
+        for (index, database) in trees.iter().enumerate() {
             self.origins_inside(&mut vec!["dbs".to_owned(), index.to_string()], database, &mut origins);
+        }
+        for name in self.replica_defaults.keys() {
+            let origin = self.layers.in_file(std::slice::from_ref(name));
+            for entry in entries {
+                let key = format!("{}.{name}", entry.replica.place);
+                if origins.of(&key) == Origin::Default {
+                    origins.set(key, origin.clone());
+                }
+            }
         }
         origins
     }

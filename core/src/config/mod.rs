@@ -14,14 +14,11 @@
 
 mod bare_duration;
 mod build;
-mod check;
 mod check_keys;
 mod document;
 mod duration;
 mod error;
 mod expand;
-mod explain;
-mod find;
 mod keys;
 mod layers;
 mod load;
@@ -45,11 +42,8 @@ use litestream_sdk::describe::Given;
 use crate::db::DbSettings;
 use crate::discovery::{DirSpec, MetaLocation};
 
-pub use check::{CheckReport, check};
 pub use duration::{GoDuration, ParseDurationError};
 pub use error::{ConfigError, ReplicaProblem, UnknownKey, Warning};
-pub use explain::{DatabaseExplanation, Explanation, Setting, explain};
-pub use find::FoundEntry;
 pub use keys::{KEYS, Key, Place, keys_of};
 pub use load::{Loaded, load};
 pub use origin::{Origin, Origins};

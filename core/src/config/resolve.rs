@@ -3,9 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use litestream_sdk::describe::{
-    ConfigureAnswer, ConfigureRequest, Configured, Description, Given, OptionDescription, Sensitive,
-};
+use litestream_sdk::describe::{Description, Given, OptionDescription, Sensitive};
 use serde_json::Value as Json;
 
 use super::check_keys::{did_you_mean, is_extension, is_key, no_effect};
@@ -24,12 +22,6 @@ pub trait PluginCatalog {
     /// There is none, or it is refused.
     fn describe(&self, type_or_scheme: &str) -> Result<Description, PluginError>;
 
-    /// Lets that plugin judge one replica.
-    ///
-    /// # Errors
-    /// There is none, or it is refused.
-    fn configure(&self, type_or_scheme: &str, request: &ConfigureRequest) -> Result<ConfigureAnswer, PluginError>;
-
     /// Every plugin that can be loaded; asked only when a name is not a key of those in use.
     fn installed(&self) -> Vec<Description>;
 }
@@ -37,10 +29,6 @@ pub trait PluginCatalog {
 impl PluginCatalog for Registry {
     fn describe(&self, type_or_scheme: &str) -> Result<Description, PluginError> {
         Ok(self.for_type(type_or_scheme)?.description().clone())
-    }
-
-    fn configure(&self, type_or_scheme: &str, request: &ConfigureRequest) -> Result<ConfigureAnswer, PluginError> {
-        Ok(self.for_type(type_or_scheme)?.configure(request))
     }
 
     fn installed(&self) -> Vec<Description> {
@@ -102,33 +90,6 @@ impl Config {
             Err(error) => findings.problems.push(missing_plugin(replica, &error)),
         }
         findings.into_result(request.lenient)
-    }
-
-    /// Lets the plugins judge every replica, before anything starts. Answers in the order of `dbs`.
-    ///
-    /// # Errors
-    /// Whatever the plugins refuse: all problems of all replicas at once.
-    pub fn configure_replicas(
-        &self,
-        plugins: &dyn PluginCatalog,
-    ) -> Result<(Vec<Configured>, Vec<Warning>), ConfigError> {
-        let (mut configured, mut warnings, mut problems) = (Vec::new(), Vec::new(), Vec::new());
-        for replica in self.dbs.iter().map(|entry| &entry.replica) {
-            match plugins.configure(&replica.kind, &replica.configure_request()) {
-                Ok(ConfigureAnswer::Accepted(answer)) => {
-                    warnings.extend(answer.warnings.iter().map(|message| Warning {
-                        origin: replica.origin.to_string(),
-                        message: format!("{}: {message}", replica.place),
-                    }));
-                    configured.push(answer);
-                }
-                Ok(ConfigureAnswer::Refused { problems: refused }) => {
-                    problems.extend(refused.iter().map(|problem| replica.problem(problem)));
-                }
-                Err(error) => problems.push(missing_plugin(replica, &error)),
-            }
-        }
-        if problems.is_empty() { Ok((configured, warnings)) } else { Err(ConfigError::Replicas(problems)) }
     }
 
     /// Judges the top-level names that are nobody's default.
@@ -265,4 +226,4 @@ fn as_go_reads_it(option: &OptionDescription, value: &mut Json) {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;

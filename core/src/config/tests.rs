@@ -428,6 +428,26 @@ fn layers_go_over_each_other_and_know_where_values_came_from() {
 }
 
 #[test]
+fn values_inside_databases_know_their_lines_and_defaults_of_replicas_theirs() {
+    let text = "sync-interval: 2s\nsnapshot: {interval: 2h}\ndbs:\n- path: a\n  monitor-interval: 5s\n  replica:\n    url: s3://b\n\
+                - path: b\n  replicas:\n  - url: s3://c\n    sync-interval: 3s\n";
+    let loaded = load_yaml(text).unwrap();
+    let origin = |key: &str| without_directory(&loaded.origins.of(key).to_string());
+    for (key, place) in [
+        ("snapshot.interval", "c.yml:2"),
+        ("snapshot.retention", "default"),
+        ("dbs[0].monitor-interval", "c.yml:5"),
+        ("dbs[0].busy-timeout", "default"),
+        ("dbs[0].replica.url", "c.yml:7"),
+        ("dbs[0].replica.sync-interval", "c.yml:1"),
+        ("dbs[1].replicas[0].sync-interval", "c.yml:11"),
+        ("dbs[1].replicas[0].auto-recover", "default"),
+    ] {
+        assert_eq!(origin(key), place, "{key}");
+    }
+}
+
+#[test]
 fn a_misspelt_variable_is_warned_of() {
     let file = File::new("c.yml", "");
     let mut request = file.request();

@@ -107,3 +107,31 @@ impl Attachments for NothingAttached {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_covers_what_a_scan_would_take() {
+        let spec = |recursive, exclude: &[&str]| DirSpec {
+            dir: "/d".into(),
+            written: "d".into(),
+            pattern: Pattern::parse("*.db").unwrap(),
+            exclude: exclude.iter().map(|text| Pattern::parse(text).unwrap()).collect(),
+            recursive,
+            watch: false,
+        };
+        let covers = |spec: &DirSpec, path: &str| spec.covers(Path::new(path)).map(|relative| relative.to_string());
+        let flat = spec(false, &["tmp*"]);
+        assert_eq!(covers(&flat, "/d/a.db").as_deref(), Some("a.db"));
+        let deep = spec(true, &["cache", "s/*.db"]);
+        assert_eq!(covers(&deep, "/d/t/u/a.db").as_deref(), Some("t/u/a.db"));
+        for path in ["/d", "/dd/a.db", "/a.db", "/d/a.sqlite", "/d/s/a.db", "/d/tmp1.db", "/d/a.db-wal"] {
+            assert_eq!(covers(&flat, path), None, "{path}");
+        }
+        for path in ["/d/cache/a.db", "/d/x/cache/y/a.db", "/d/s/a.db", "/d/.a.db-litestream/x.db"] {
+            assert_eq!(covers(&deep, path), None, "{path}");
+        }
+    }
+}

@@ -89,22 +89,9 @@ pub fn find<'a>(config: &'a Config, path: &Path) -> Option<Listed<'a>> {
     }
     config.dbs.iter().find_map(|entry| {
         let Target::Dir(spec) = &entry.target else { return None };
-        let relative = path.strip_prefix(&spec.dir).ok().filter(|relative| takes(spec, relative))?;
-        let relative = DbPath::parse(relative.as_os_str().as_bytes()).ok()?;
+        let relative = spec.covers(path)?;
         Some(Listed { path: path.to_owned(), entry, relative: Some(relative) })
     })
-}
-
-/// Whether a scan would take a database at this path below the directory, if there were one.
-fn takes(spec: &DirSpec, relative: &Path) -> bool {
-    let split = |path: &Path| Some((path.parent()?.to_owned(), path.file_name()?.to_owned()));
-    let excluded = |path: &Path| {
-        let named = split(path);
-        named.is_some_and(|(directory, name)| spec.exclude.iter().any(|pattern| pattern.matches(&directory, &name)))
-    };
-    let Some((directory, name)) = split(relative) else { return false };
-    let entered = directory.as_os_str().is_empty() || spec.recursive;
-    entered && spec.pattern.matches(&directory, &name) && !relative.ancestors().any(excluded)
 }
 
 impl<'a> Inventory<'a> {

@@ -5,7 +5,7 @@ use super::*;
 use crate::config::load;
 
 /// Two plugins that do not exist: `cloud`, which serves `s3` and `s3x`, and `file`.
-pub(in crate::config) struct Catalog;
+struct Catalog;
 
 impl Catalog {
     fn all() -> Vec<Description> {
@@ -35,18 +35,6 @@ impl PluginCatalog for Catalog {
             similar: None,
             searched: vec!["/plugins".into()],
         })
-    }
-
-    /// Refuses the bucket `bad`.
-    fn configure(&self, kind: &str, request: &ConfigureRequest) -> Result<ConfigureAnswer, PluginError> {
-        self.describe(kind)?;
-        let problems: Vec<_> = request.values.iter().filter(|(_, given)| given.value == "bad").collect();
-        let answer = match problems.first() {
-            Some((key, given)) => json!({"problems": [{"key": key, "origin": given.origin, "message": "is bad"}]}),
-            None => json!({"pool": "p", "location": {"base": "x"}, "warnings": ["be careful"],
-                "shown": {"bucket": {"value": "b", "origin": "url"}}}),
-        };
-        Ok(serde_json::from_value(answer).unwrap())
     }
 
     fn installed(&self) -> Vec<Description> {
@@ -165,19 +153,4 @@ fn the_hex_layout_needs_a_plugin_that_has_it() {
     assert_eq!(resolved("dbs: [{path: a, replica: {type: s3, layout: hex}}]").1.unwrap(), []);
     let text = refused("dbs: [{path: a, replica: {path: r, layout: hex}}]");
     assert_eq!(text, "dbs[0].replica.layout: replicas of type \"file\" have the layouts ltx (c.yml:1)");
-}
-
-#[test]
-fn all_replicas_are_judged_before_anything_starts() {
-    let (config, _) = resolved(
-        "dbs:\n- {path: a, replica: {type: s3, bucket: bad}}\n- {path: b, replica: {path: bad}}\n- {path: c, replica: {path: r}}\n",
-    );
-    let error = config.configure_replicas(&Catalog).unwrap_err().to_string();
-    assert_eq!(
-        without_directory(&error),
-        "dbs[0].replica.bucket: is bad (c.yml:2)\ndbs[1].replica.path: is bad (c.yml:3)"
-    );
-    let (config, _) = resolved("dbs: [{path: a, replica: {type: s3}}]");
-    let (configured, warnings) = config.configure_replicas(&Catalog).unwrap();
-    assert_eq!((configured.len(), warnings[0].message.as_str()), (1, "dbs[0].replica: be careful"));
 }
