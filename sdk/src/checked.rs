@@ -3,10 +3,12 @@
 
 use crate::error::{Result, StorageError};
 use crate::storage::Storage;
-use crate::types::{Body, Capability, ListRequest, ObjectInfo, ObjectKey, Pages, ReadRequest, WriteRequest};
+use crate::types::{
+    Body, Capability, Entry, ListRequest, ObjectInfo, ObjectKey, Page, Pages, ReadRequest, ReplicaPath, WriteRequest,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::unfold;
+use futures::stream::{StreamExt, unfold};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 ///
 /// - A body for `write` that is shorter or longer than announced reaches the store as an error.
 /// - A `write` that says it succeeded must have taken the whole body, and must say its size.
+/// - What `list`, `stat` and `write` describe must be what they were asked about: a listing that names objects of a
+///   neighbour would lead to their deletion.
 /// - A body of `read` must have the length that was asked for, or that its own description gives.
 /// - `delete` must give one result for each key.
 pub struct Checked<S: ?Sized> {
@@ -47,11 +51,13 @@ impl<S: Storage + ?Sized> Storage for Checked<S> {
     }
 
     async fn list(&self, request: ListRequest) -> Result<Pages> {
-        self.inner.list(request).await
+        let prefix = request.prefix.clone();
+        let pages = self.inner.list(request).await?;
+        Ok(pages.map(move |page| page.and_then(|page| all_below(&prefix, page))).boxed())
     }
 
     async fn stat(&self, key: &ObjectKey) -> Result<ObjectInfo> {
-        self.inner.stat(key).await
+        same_object(key, self.inner.stat(key).await?)
     }
 
     async fn read(&self, request: ReadRequest) -> Result<(Option<ObjectInfo>, Body)> {
@@ -64,7 +70,7 @@ impl<S: Storage + ?Sized> Storage for Checked<S> {
     async fn write(&self, request: WriteRequest, body: Body) -> Result<ObjectInfo> {
         let (key, taken) = (request.key.clone(), Arc::new(Taken::default()));
         let body = counted(body, request.size, Side::Write, taken.clone());
-        let info = self.inner.write(request, body).await?;
+        let info = same_object(&key, self.inner.write(request, body).await?)?;
         match taken.whole() {
             None => Err(StorageError::broken_contract(format!(
                 "writing {key} succeeded, but its body was not taken to the end"
@@ -96,6 +102,26 @@ impl<S: Storage + ?Sized> Storage for Checked<S> {
     async fn extension(&self, operation: &str, args: Bytes) -> Result<Bytes> {
         self.inner.extension(operation, args).await
     }
+}
+
+fn all_below(prefix: &ReplicaPath, page: Page) -> Result<Page> {
+    for entry in &page {
+        let inside = match entry {
+            Entry::Object(info) => info.key.below(prefix).is_some(),
+            Entry::Dir(dir) => prefix.contains(dir),
+        };
+        if !inside {
+            return Err(StorageError::broken_contract(format!("a listing below {prefix} gave {entry:?}")));
+        }
+    }
+    Ok(page)
+}
+
+fn same_object(key: &ObjectKey, info: ObjectInfo) -> Result<ObjectInfo> {
+    if info.key == *key {
+        return Ok(info);
+    }
+    Err(StorageError::broken_contract(format!("asked about {key}, the store describes {}", info.key)))
 }
 
 /// How much of a body was taken, and whether to its end.
@@ -194,10 +220,11 @@ mod tests {
             Capability::default()
         }
         async fn list(&self, _: ListRequest) -> Result<Pages> {
-            Err(StorageError::unsupported("list"))
+            let page = vec![Entry::Object(ObjectInfo::new(ObjectKey::parse("p/ab/x").unwrap(), 0, Time::Unknown))];
+            Ok(futures::stream::iter([Ok(page)]).boxed())
         }
-        async fn stat(&self, key: &ObjectKey) -> Result<ObjectInfo> {
-            Ok(ObjectInfo::new(key.clone(), 0, Time::Unknown))
+        async fn stat(&self, _: &ObjectKey) -> Result<ObjectInfo> {
+            Ok(ObjectInfo::new(key(), 0, Time::Unknown))
         }
         async fn read(&self, request: ReadRequest) -> Result<(Option<ObjectInfo>, Body)> {
             let info = request.version.map(|_| ObjectInfo::new(request.key, 4, Time::Unknown));
@@ -255,6 +282,21 @@ mod tests {
         assert_eq!(read(ReadRequest::range(key(), 0, 2)).await, Err(ErrorKind::BROKEN_CONTRACT));
         // its own description says 4 bytes
         assert_eq!(read(ReadRequest::whole(key()).with_version("v")).await, Err(ErrorKind::TRANSIENT));
+    }
+
+    #[tokio::test]
+    async fn answers_must_be_about_what_was_asked() {
+        let store = Checked::new(Careless { chunks: 0, lie: 0 });
+        assert!(store.stat(&key()).await.is_ok());
+        let other = store.stat(&ObjectKey::parse("other").unwrap()).await.unwrap_err();
+        assert_eq!(other.message, "asked about other, the store describes k");
+
+        let list = async |prefix: &str| {
+            let request = ListRequest::below(ReplicaPath::parse(prefix).unwrap());
+            store.list(request).await.unwrap().next().await.unwrap().map(|page| page.len())
+        };
+        assert_eq!((list("").await, list("p/ab").await), (Ok(1), Ok(1)));
+        assert_eq!(list("p/a").await.unwrap_err().kind, ErrorKind::BROKEN_CONTRACT);
     }
 
     #[tokio::test]

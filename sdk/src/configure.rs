@@ -126,7 +126,8 @@ fn pool<O: Options>(options: &O, specs: &[OptionSpec]) -> Sensitive {
 }
 
 fn shown(specs: &[OptionSpec], values: &Values) -> BTreeMap<String, Shown> {
-    let effective = specs.iter().filter_map(|OptionSpec { described, .. }| {
+    let visible = specs.iter().filter(|spec| !spec.described.hidden);
+    let effective = visible.filter_map(|OptionSpec { described, .. }| {
         let OptionDescription { name, default, secret, .. } = described;
         let (value, origin) = match values.get(name) {
             Some(given) => (given.value.clone(), given.origin.clone()),

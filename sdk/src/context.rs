@@ -52,8 +52,9 @@ pub trait HostServices: Send + Sync + 'static {
     fn metric(&self, kind: MetricKind, name: &str, labels: &[(&str, &str)], value: f64);
 }
 
-/// No host: for tests, and for programs that link a plugin's code directly.
-struct NoHost;
+/// Listens to nothing: for tests and measurements, and for programs that link a plugin's code directly.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoHost;
 
 impl HostServices for NoHost {
     fn enabled(&self, _: LogLevel, _: &str) -> bool {

@@ -1,7 +1,7 @@
 //! The control plane: what a plugin says about itself, and what it makes of one configuration. These cross the boundary
 //! as JSON, so they can grow; unknown members are ignored on both sides.
 
-use crate::options::UrlPart;
+use crate::options::{Url, UrlPart};
 use crate::types::{Location, ReplicaPath};
 use crate::{Result, StorageError};
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,14 @@ impl Description {
         let names =
             |option: &OptionDescription| option.name == parameter || option.query.iter().any(|q| q == parameter);
         self.options.iter().any(|option| option.secret && names(option))
+    }
+
+    /// A replica URL for people: userinfo and the values of secret parameters are cut out.
+    pub fn shown_url(&self, url: &str) -> String {
+        match Url::parse(url) {
+            Ok(url) => url.redacted(|parameter| self.is_secret_parameter(parameter)),
+            Err(_) => "<unreadable url>".to_owned(),
+        }
     }
 }
 
@@ -235,7 +243,7 @@ impl fmt::Display for Problem {
 pub struct Configured {
     /// Equal text means one open store. May hold secrets: keep it in memory, never print or persist it.
     pub pool: Sensitive,
-    /// Effective values for people, secrets as `<secret>`.
+    /// Effective values for people, secrets as `<secret>`, without hidden options.
     #[serde(default)]
     pub shown: BTreeMap<String, Shown>,
     /// Where databases go.

@@ -258,6 +258,9 @@ impl From<io::Error> for StorageError {
             }
             _ => ErrorKind::PERMANENT,
         };
+        // Too many open files, in this process or the system: it passes. `std` has no kind for it.
+        let crowded = cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24));
+        let kind = if crowded { ErrorKind::TRANSIENT } else { kind };
         let error: &(dyn Error + 'static) = &error;
         let below = error.source().map(|source| Self::new(kind, error.to_string()).with_source(source));
         below.unwrap_or_else(|| Self::new(kind, error.to_string()))
@@ -278,6 +281,9 @@ mod tests {
             (io::ErrorKind::InvalidData, ErrorKind::PERMANENT),
         ] {
             assert_eq!(StorageError::from(io::Error::from(io_kind)).kind, kind);
+        }
+        if cfg!(unix) {
+            assert_eq!(StorageError::from(io::Error::from_raw_os_error(24)).kind, ErrorKind::TRANSIENT);
         }
     }
 

@@ -37,7 +37,7 @@ pub mod types;
 pub use async_trait::async_trait;
 pub use bytes::{self, Bytes};
 pub use checked::Checked;
-pub use context::{Context, HostServices, LogLevel, MetricKind, OnDrop};
+pub use context::{Context, HostServices, LogLevel, MetricKind, NoHost, OnDrop};
 pub use error::{ErrorKind, Result, StorageError};
 /// The crate whose streams [`Body`] and [`Pages`] are made of.
 pub use futures;

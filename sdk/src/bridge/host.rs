@@ -65,6 +65,17 @@ impl HostModule {
     }
 
     /// Of a plugin that is linked into this program, through the same adaptors: for tests and measurements.
+    ///
+    /// ```
+    /// use litestream_sdk::bridge::{HostModule, host::HostSettings};
+    /// use litestream_sdk::{NoHost, ObjectKey, Result, describe::ConfigureRequest, memory::MemoryPlugin};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// let module = HostModule::in_process::<MemoryPlugin>(std::sync::Arc::new(NoHost), &HostSettings::new("0.1.0"));
+    /// let storage = module.open(&ConfigureRequest::new().with_url("memory://bench/base")).await?;
+    /// // trait -> Checked -> adaptor -> ABI -> adaptor -> trait: what one call costs
+    /// assert!(storage.stat(&ObjectKey::parse("absent")?).await.is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn in_process<E: Exported>(services: Arc<dyn HostServices>, settings: &HostSettings) -> Self {
         Self::new(module::<E, false>(), services, settings)
     }

@@ -1,6 +1,6 @@
 //! C1, C2: calls at once.
 
-use super::kit::{Kit, MIB, pattern};
+use super::kit::{Kit, pattern};
 use super::{Verdict, broken, ensure};
 use crate::error::Result;
 use crate::types::Body;
@@ -22,6 +22,7 @@ pub(super) async fn no_mixing(kit: &Kit) -> Result<Verdict> {
 /// Writes that begin together and end in reverse order: no body gives its last chunk before all have been asked for it,
 /// and then the last one first. A store that takes one write at a time never gets there.
 pub(super) async fn any_order(kit: &Kit) -> Result<Verdict> {
+    const FIRST: usize = 64 << 10; // little: on a slow line waiting must not look like a lock
     let count = kit.at_once(16);
     let everyone = Arc::new(Barrier::new(count));
     let turns: Vec<Arc<Semaphore>> = (0..count).map(|_| Arc::new(Semaphore::new(0))).collect();
@@ -33,10 +34,10 @@ pub(super) async fn any_order(kit: &Kit) -> Result<Verdict> {
             let _turn = turn.acquire().await.map_err(|_| broken("the check ended early"))?;
             Ok(pattern(1))
         });
-        let body = Body::new(stream::iter([Ok(pattern(MIB))]).chain(last));
+        let body = Body::new(stream::iter([Ok(pattern(FIRST))]).chain(last));
         let key = kit.key(format!("o{number}"))?;
-        let info = kit.store.write(kit.request(&key, Some(MIB as u64 + 1)), body).await?;
-        ensure!(info.size == MIB as u64 + 1, "write reported {info:?}");
+        let info = kit.store.write(kit.request(&key, Some(FIRST as u64 + 1)), body).await?;
+        ensure!(info.size == FIRST as u64 + 1, "write reported {info:?}");
         if let Some(before) = number.checked_sub(1) {
             turns[before].add_permits(1);
         }

@@ -27,7 +27,7 @@ pub(super) async fn one_wins(kit: &Kit) -> Result<Verdict> {
 pub(super) async fn large_body(kit: &Kit) -> Result<Verdict> {
     let key = kit.key("o")?;
     kit.put(&key, "before").await?;
-    let chunks = usize::try_from(*kit.capability().write_buffer.start()).unwrap_or(usize::MAX).div_ceil(MIB) + 1;
+    let chunks = kit.in_parts();
     let request = kit.request(&key, None).with_if_absent(true);
     match kit.store.write(request, numbered(chunks, MIB)).await {
         Err(error) if error.kind == ErrorKind::CONFLICT => {}

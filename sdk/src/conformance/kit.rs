@@ -113,6 +113,11 @@ impl Kit {
         Ok(())
     }
 
+    /// MiB of a body that a store with parts sends in parts, so that it takes the longer road.
+    pub fn in_parts(&self) -> usize {
+        usize::try_from(*self.capability().write_buffer.start()).unwrap_or(usize::MAX).div_ceil(MIB) + 2
+    }
+
     /// How many calls a check should make at once, of `wanted`.
     pub fn at_once(&self, wanted: usize) -> usize {
         wanted.min(self.capability().max_in_flight as usize).max(1)

@@ -58,11 +58,11 @@ pub(super) async fn failing_body(kit: &Kit) -> Result<Verdict> {
 }
 
 /// A body that gives some megabytes, says when it is asked for more, and never answers.
-fn endless(asked: Arc<Notify>) -> Body {
+fn endless(chunks: usize, asked: Arc<Notify>) -> Body {
     Body::new(stream::unfold(0, move |number| {
         let asked = asked.clone();
         async move {
-            if number == 4 {
+            if number == chunks {
                 asked.notify_one();
                 pending::<()>().await;
             }
@@ -74,9 +74,10 @@ fn endless(asked: Arc<Notify>) -> Body {
 pub(super) async fn cancelled(kit: &Kit) -> Result<Verdict> {
     let (new, old) = (kit.key("new")?, kit.key("old")?);
     kit.put(&old, "before").await?;
+    let chunks = kit.in_parts();
     for key in [&new, &old] {
         let asked = Arc::new(Notify::new());
-        let write = kit.store.write(kit.request(key, None), endless(asked.clone()));
+        let write = kit.store.write(kit.request(key, None), endless(chunks, asked.clone()));
         let watch = async {
             asked.notified().await;
             unchanged(kit, &new, &old).await.map_err(|error| error.context("while writing"))

@@ -80,6 +80,17 @@ impl Url {
         }
     }
 
+    /// The text for people: without userinfo, and with `<secret>` for the parameters that `is_secret` names.
+    pub fn redacted(&self, is_secret: impl Fn(&str) -> bool) -> String {
+        let mut text = self.to_string();
+        for (number, (name, value)) in self.query.iter().enumerate() {
+            let value = if is_secret(name) { "<secret>" } else { value };
+            text.push(if number == 0 { '?' } else { '&' });
+            text.push_str(&format!("{name}={value}"));
+        }
+        text
+    }
+
     /// The first query parameter of that name.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -164,5 +175,7 @@ mod tests {
         }
         let shown = format!("{0} {0:?}", url("s3://u:hunter2@b/a?token=hunter2"));
         assert_eq!(shown, "s3://b/a `s3://b/a`");
+        let url = url("s3://u:hunter2@b/a?token=hunter2&region=x");
+        assert_eq!(url.redacted(|name| name == "token"), "s3://b/a?token=<secret>&region=x");
     }
 }
