@@ -105,7 +105,12 @@ impl Subject<'_> {
                 let took = started.elapsed();
                 self.metrics.sync_succeeded(took);
                 self.metrics.set_disk_full(false);
-                let report = self.report(&report, took, false);
+                let mut report = self.report(&report, took, false);
+                if let LocalReport::Synced { full, .. } = &mut report
+                    && full_above.is_none()
+                {
+                    *full = None;
+                }
                 (db.is_attached().then_some(db), Ok(report))
             }
             Err(error) if error.kind() == DbErrorKind::Missing && !file.exists() => (None, Ok(LocalReport::Missing)),

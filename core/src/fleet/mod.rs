@@ -127,3 +127,10 @@ impl Drop for Fleet {
         self.shared.stop_threads();
     }
 }
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_replica;

@@ -1,6 +1,6 @@
 //! A single run over all databases: sync, upload, and what else was asked for. One bad database starves no other one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
@@ -42,7 +42,7 @@ pub async fn run(shared: &Arc<Shared>, request: OnceRequest) -> Vec<OnceResult> 
     let one = |(id, waiting)| async move {
         let path = shared.look(|state| state.scheduler.table.path(id));
         let result = match waiting {
-            Ok(answer) => receive(answer).await,
+            Ok(answer) => receive(answer, &path).await,
             Err(reason) => Err(reason),
         };
         let result = match result {
@@ -61,14 +61,19 @@ type Receiver = tokio::sync::oneshot::Receiver<Answer>;
 
 /// Asks for a sync of one database.
 fn ask(shared: &Arc<Shared>, id: DbId) -> Result<Receiver, String> {
-    let path = shared.look(|state| state.scheduler.table.path(id));
-    shared
-        .request(id, true)
-        .ok_or_else(|| format!("sync replica for {}: no position, waiting for data", path.display()))
+    shared.request(id, true).ok_or_else(|| no_position(&shared.look(|state| state.scheduler.table.path(id))))
 }
 
-async fn receive(answer: Receiver) -> Answer {
-    answer.await.unwrap_or_else(|_| Err("the fleet ended".to_owned()))
+fn no_position(path: &Path) -> String {
+    format!("sync replica for {}: no position, waiting for data", path.display())
+}
+
+async fn receive(answer: Receiver, path: &Path) -> Answer {
+    match answer.await {
+        Ok(Ok(synced)) if !synced.txid.is_some() => Err(no_position(path)),
+        Ok(answer) => answer,
+        Err(_) => Err("the fleet ended".to_owned()),
+    }
 }
 
 impl Shared {
@@ -80,7 +85,7 @@ impl Shared {
                 return None;
             }
             let running = record.lane(super::record::Lane::Local).phase == super::record::Phase::Running;
-            let receiver = state.waiters.add(id, upload, running, record.local);
+            let receiver = state.waiters.add(id, upload, running);
             state.scheduler.request(id, now);
             Some(receiver)
         })

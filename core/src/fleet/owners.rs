@@ -62,7 +62,7 @@ impl Owners {
 
     /// Frees what a database had.
     pub fn release(&mut self, id: DbId, pool: &str, place: &ReplicaPath, state: &Path) {
-        let mut drop_own = |map: &mut HashMap<Key, DbId>, key: Key| {
+        let drop_own = |map: &mut HashMap<Key, DbId>, key: Key| {
             if map.get(&key) == Some(&id) {
                 map.remove(&key);
             }

@@ -9,15 +9,15 @@ use super::record::{DbId, EntryId, Lane, Record};
 use super::saved_state::{self, SavedState};
 use super::scheduler::Event;
 use super::shared::Shared;
-use super::waiters::Ended;
 
 /// Handles one event, without the lock.
 pub fn event(shared: &Arc<Shared>, event: Event) {
     match event {
         Event::Failed(id, lane, failure) => failed(shared, id, lane, &failure),
         Event::Recovered(id, lane, errors) => recovered(shared, id, lane, errors),
-        Event::Ended(id, lane) => answer(shared, id, lane),
-        Event::Forgotten(id, record, path) => forgotten(shared, id, &record, &path),
+        // Answered already, under the lock.
+        Event::Ended(..) => {}
+        Event::Forgotten(_, record, path) => forgotten(&record, &path),
         Event::Returned(entry, path) => super::membership::add_again(shared, entry, path),
     }
 }
@@ -50,23 +50,7 @@ fn recovered(shared: &Shared, id: DbId, lane: Lane, previous_errors: u32) {
     }
 }
 
-fn answer(shared: &Shared, id: DbId, lane: Lane) {
-    let mut state = shared.lock();
-    let Some(record) = state.scheduler.table.get(id) else { return };
-    let (txid, replica_txid) = (record.local, record.levels.position());
-    let error = state.scheduler.failures.get(&(id, lane)).map(|failure| failure.message.clone());
-    state.waiters.ended(&Ended { id, lane, txid, replica_txid, error });
-}
-
-fn forgotten(shared: &Arc<Shared>, id: DbId, record: &Record, path: &Path) {
-    let entry = shared.entry(record.entry);
-    let place = entry.as_ref().and_then(|entry| entry.replica_path(path).ok());
-    let mut state = shared.lock();
-    if let (Some(entry), Some(place)) = (&entry, &place) {
-        state.owners.release(id, entry.destination.pool(), place, &entry.meta_path(path));
-    }
-    state.waiters.forgotten(id);
-    drop(state);
+fn forgotten(record: &Record, path: &Path) {
     if record.uploaded() {
         tracing::debug!(path = %path.display(), txid = %record.local, "final sync done");
     } else {

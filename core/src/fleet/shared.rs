@@ -20,9 +20,9 @@ use super::due::Tick;
 use super::entry::Entry;
 use super::jobs::JobRules;
 use super::owners::Owners;
-use super::record::{DbId, EntryId};
+use super::record::{DbId, EntryId, Lane, Record};
 use super::scheduler::{Event, Scheduler};
-use super::waiters::Waiters;
+use super::waiters::{Ended, Waiters};
 
 /// Up to this many databases, each one's start and each of its compactions is worth a line in the log.
 pub const FEW: usize = 100;
@@ -69,6 +69,16 @@ pub struct State {
     pub(super) wake_at: Tick,
     /// Threads end.
     pub(super) stop: bool,
+}
+
+impl State {
+    /// Answers those who wait for a run that ended, before anybody can begin to wait for the next one.
+    fn answer(&mut self, id: DbId, lane: Lane, news: bool) {
+        let Some(record) = self.scheduler.table.get(id) else { return };
+        let (txid, replica_txid) = (record.local, record.levels.position());
+        let error = self.scheduler.failures.get(&(id, lane)).map(|failure| failure.message.clone());
+        self.waiters.ended(&Ended { id, lane, news, txid, replica_txid, error });
+    }
 }
 
 impl Shared {
@@ -136,9 +146,25 @@ impl Shared {
         let result = change(&mut state, self.now());
         self.pump(&mut state);
         let events = std::mem::take(&mut state.scheduler.events);
+        for event in &events {
+            match event {
+                Event::Forgotten(id, record, path) => self.release(&mut state, *id, record, path),
+                Event::Ended(id, lane, news) => state.answer(*id, *lane, *news),
+                _ => {}
+            }
+        }
         drop(state);
         self.tell(events);
         result
+    }
+
+    /// Frees the places of a row that is gone, before its id or its path can be used again.
+    fn release(&self, state: &mut State, id: DbId, record: &Record, path: &Path) {
+        state.waiters.forgotten(id);
+        let Some(entry) = self.entry(record.entry) else { return };
+        if let Ok(place) = entry.replica_path(path) {
+            state.owners.release(id, entry.destination.pool(), &place, &entry.meta_path(path));
+        }
     }
 
     /// The state; a thread that panicked while it held the lock left consistent rows behind.

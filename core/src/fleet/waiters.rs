@@ -28,7 +28,7 @@ struct Waiter {
     /// Ends of local runs to pass over: one that ran already when the request came.
     skip: u8,
     local_done: bool,
-    before: Txid,
+    changed: bool,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -42,6 +42,8 @@ pub struct Ended {
     pub id: DbId,
     /// Which lane.
     pub lane: Lane,
+    /// It found something new.
+    pub news: bool,
     /// Positions now.
     pub txid: Txid,
     /// What the replica holds.
@@ -52,9 +54,9 @@ pub struct Ended {
 
 impl Waiters {
     /// Waits for the next local run that begins after now, and for the upload of what it finds.
-    pub fn add(&mut self, id: DbId, upload: bool, running: bool, before: Txid) -> oneshot::Receiver<Answer> {
+    pub fn add(&mut self, id: DbId, upload: bool, running: bool) -> oneshot::Receiver<Answer> {
         let (answer, receiver) = oneshot::channel();
-        let waiter = Waiter { upload, skip: u8::from(running), local_done: false, before, answer };
+        let waiter = Waiter { upload, skip: u8::from(running), local_done: false, changed: false, answer };
         self.0.entry(id).or_default().push(waiter);
         receiver
     }
@@ -94,11 +96,12 @@ impl Waiter {
                 return Some(self);
             }
             self.local_done = true;
+            self.changed |= ended.news;
         }
         let uploaded = ended.replica_txid >= ended.txid;
         if self.local_done && (uploaded || !self.upload) {
             let (txid, replica_txid) = (ended.txid, ended.replica_txid);
-            let _ = self.answer.send(Ok(Synced { txid, replica_txid, changed: txid > self.before }));
+            let _ = self.answer.send(Ok(Synced { txid, replica_txid, changed: self.changed }));
             return None;
         }
         Some(self)
@@ -110,13 +113,13 @@ mod tests {
     use super::*;
 
     fn ended(lane: Lane, txid: u64, replica: u64) -> Ended {
-        Ended { id: DbId(1), lane, txid: Txid(txid), replica_txid: Txid(replica), error: None }
+        Ended { id: DbId(1), lane, txid: Txid(txid), news: true, replica_txid: Txid(replica), error: None }
     }
 
     #[test]
     fn a_request_for_the_replica_waits_for_the_upload() {
         let mut waiters = Waiters::default();
-        let mut answer = waiters.add(DbId(1), true, false, Txid(1));
+        let mut answer = waiters.add(DbId(1), true, false);
         waiters.ended(&ended(Lane::Upload, 1, 1));
         assert!(answer.try_recv().is_err(), "an upload of before");
         waiters.ended(&ended(Lane::Local, 2, 1));
@@ -129,20 +132,20 @@ mod tests {
     #[test]
     fn a_run_that_was_under_way_does_not_count() {
         let mut waiters = Waiters::default();
-        let mut answer = waiters.add(DbId(1), false, true, Txid(1));
+        let mut answer = waiters.add(DbId(1), false, true);
         waiters.ended(&ended(Lane::Local, 1, 1));
         assert!(answer.try_recv().is_err());
-        waiters.ended(&ended(Lane::Local, 1, 1));
+        waiters.ended(&Ended { news: false, ..ended(Lane::Local, 1, 1) });
         assert_eq!(answer.try_recv().unwrap().map(|synced| synced.changed), Ok(false));
     }
 
     #[test]
     fn failures_and_removals_answer_too() {
         let mut waiters = Waiters::default();
-        let mut failed = waiters.add(DbId(1), true, false, Txid(1));
+        let mut failed = waiters.add(DbId(1), true, false);
         waiters.ended(&Ended { error: Some("down".into()), ..ended(Lane::Upload, 1, 1) });
         assert_eq!(failed.try_recv().unwrap(), Err("down".into()));
-        let mut gone = waiters.add(DbId(1), true, false, Txid(1));
+        let mut gone = waiters.add(DbId(1), true, false);
         waiters.forgotten(DbId(1));
         assert!(gone.try_recv().unwrap().is_err());
     }

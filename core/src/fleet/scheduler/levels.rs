@@ -86,7 +86,7 @@ impl<D: HotDb> Scheduler<D> {
                 let path = self.table.path(id);
                 return Some(LevelsWork { id, path, entry, started: now, job, levels, local });
             }
-            self.succeeded(id, Lane::Levels, now);
+            self.succeeded(id, Lane::Levels, false, now);
             self.plan_levels(id, now);
         }
         None
@@ -148,7 +148,7 @@ impl<D: HotDb> Scheduler<D> {
                     LevelsEnd::Validated | LevelsEnd::Lost(_) | LevelsEnd::Failed(_) => {}
                 }
                 record.flags.set(Flags::SAVED, false);
-                self.succeeded(id, Lane::Levels, now);
+                self.succeeded(id, Lane::Levels, false, now);
             }
         }
         self.plan_levels(id, now);

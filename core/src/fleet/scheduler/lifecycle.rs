@@ -30,6 +30,10 @@ pub enum Admission {
 impl<D: HotDb> Scheduler<D> {
     /// Plans the first work of a row that was just added.
     pub fn admit(&mut self, id: DbId, admission: Admission, now: Tick) {
+        if let Some(record) = self.table.get_mut(id) {
+            record.flags.set(Flags::MISSING, admission == Admission::Missing);
+            record.flags.set(Flags::SYNCED, admission == Admission::Unchanged);
+        }
         let monitored = |scheduler: &Self, record: &Record| {
             scheduler.timing(record.entry).is_some_and(|timing| timing.monitor_interval.is_some())
         };
@@ -44,13 +48,12 @@ impl<D: HotDb> Scheduler<D> {
             }
             Admission::Changed => self.want(id, Lane::Local, now),
             Admission::Unchanged => {
-                record.flags.set(Flags::SYNCED, true);
                 if !record.uploaded() {
                     self.want(id, Lane::Upload, now);
                 }
                 self.plan_levels(id, now);
             }
-            Admission::Missing => record.flags.set(Flags::MISSING, true),
+            Admission::Missing => {}
         }
     }
 
@@ -138,11 +141,10 @@ impl<D: HotDb> Scheduler<D> {
             let state = record.lane(lane);
             state.phase != Phase::Idle || state.again || state.due != Tick::NEVER
         };
-        let news = self.hot.get(id).is_some_and(HotDb::has_news);
         match failed {
             _ if stopped => false,
             true if single_attempt => false,
-            _ => busy(Lane::Local) || busy(Lane::Upload) || news || !record.uploaded(),
+            _ => busy(Lane::Local) || busy(Lane::Upload) || !record.uploaded(),
         }
     }
 

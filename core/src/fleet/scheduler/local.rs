@@ -95,7 +95,7 @@ pub enum LocalReport {
         txid: Txid,
         /// At least one file was written.
         wrote: bool,
-        /// The last full file among them.
+        /// The full file that was asked for.
         full: Option<Txid>,
         /// More is waiting.
         more: bool,
@@ -240,7 +240,7 @@ impl<D: HotDb> Scheduler<D> {
         state.phase = Phase::Idle;
         state.again = false;
         self.come_again(id, now);
-        self.events.push(Event::Ended(id, Lane::Local));
+        self.events.push(Event::Ended(id, Lane::Local, false));
     }
 
     fn requeue(&mut self, id: DbId) {
@@ -300,7 +300,7 @@ impl<D: HotDb> Scheduler<D> {
     }
 
     fn local_succeeded(&mut self, id: DbId, report: LocalReport, again: bool, started: Tick, now: Tick) {
-        let pace = self.retry_interval(id, Lane::Local);
+        let pace = if self.closing { Duration::ZERO } else { self.retry_interval(id, Lane::Local) };
         let Some(record) = self.table.get_mut(id) else { return };
         let mut not_before = record.lane(Lane::Local).not_before.min(now);
         let mut more = again;
@@ -315,15 +315,20 @@ impl<D: HotDb> Scheduler<D> {
                     not_before = if waiting { now } else { started.after(pace) };
                 }
                 more |= waiting;
-                if let Some(full) = full.filter(|_| self.full_files.remove(&id).is_some()) {
+                if let Some(full) = full {
                     self.full_from.insert(id, full);
+                    // Unless it was asked for again meanwhile, above something newer.
+                    if self.full_files.get(&id).is_some_and(|above| full > *above) {
+                        self.full_files.remove(&id);
+                    }
                 }
             }
             LocalReport::Unchanged => record.flags.set(Flags::SYNCED, true),
             LocalReport::Missing => {}
         }
         let behind = !record.uploaded();
-        self.succeeded(id, Lane::Local, not_before);
+        let news = matches!(report, LocalReport::Synced { wrote: true, .. });
+        self.succeeded(id, Lane::Local, news, not_before);
         if behind {
             self.want(id, Lane::Upload, now);
         }

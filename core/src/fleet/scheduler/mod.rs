@@ -30,7 +30,7 @@ use super::table::Table;
 
 pub use levels::{LevelsEnd, LevelsWork};
 pub use lifecycle::Admission;
-pub use local::{Evicted, LocalAction, LocalDone, LocalFailure, LocalReport, LocalWork};
+pub use local::{LocalAction, LocalDone, LocalFailure, LocalReport, LocalWork};
 pub use sweep::{SweepItem, SweepSeen};
 pub use upload::{UploadDone, UploadEnd, UploadWork};
 
@@ -74,8 +74,8 @@ pub enum Event {
     Forgotten(DbId, Box<Record>, std::path::PathBuf),
     /// The file came back before its row was gone.
     Returned(EntryId, std::path::PathBuf),
-    /// A lane ended a run.
-    Ended(DbId, Lane),
+    /// A lane ended a run; whether it found something new.
+    Ended(DbId, Lane, bool),
 }
 
 /// See the module.
@@ -263,14 +263,14 @@ impl<D: HotDb> Scheduler<D> {
     }
 
     /// Ends a run that went well; the next one is not before `not_before`.
-    fn succeeded(&mut self, id: DbId, lane: Lane, not_before: Tick) {
+    fn succeeded(&mut self, id: DbId, lane: Lane, news: bool, not_before: Tick) {
         let Some(record) = self.table.get_mut(id) else { return };
         let state = record.lane_mut(lane);
         *state = super::record::LaneState { not_before, again: state.again, ..Default::default() };
         if let Some(failure) = self.failures.remove(&(id, lane)) {
             self.events.push(Event::Recovered(id, lane, failure.count));
         }
-        self.events.push(Event::Ended(id, lane));
+        self.events.push(Event::Ended(id, lane, news));
     }
 
     /// Ends a run that failed, and plans the next try.
@@ -288,7 +288,7 @@ impl<D: HotDb> Scheduler<D> {
         if failure.again(message, now) {
             self.events.push(Event::Failed(id, lane, failure.clone()));
         }
-        self.events.push(Event::Ended(id, lane));
+        self.events.push(Event::Ended(id, lane, false));
         self.want(id, lane, retry);
     }
 
@@ -331,7 +331,9 @@ impl<D: HotDb> Scheduler<D> {
                 left.push(lane);
             }
         }
-        if self.hot.get(id).is_some_and(HotDb::has_news) {
+        // With a worker now: what is committed after its look is for one more run.
+        let lent = record.flags.has(Flags::HOT) && self.hot.get(id).is_none();
+        if lent || self.hot.get(id).is_some_and(HotDb::has_news) {
             left.push(Lane::Local);
         }
         for lane in left {

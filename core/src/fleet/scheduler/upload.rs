@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::ltx::{Level, Txid};
 
@@ -144,7 +145,7 @@ impl<D: HotDb> Scheduler<D> {
         match done.end {
             UploadEnd::Done => self.upload_succeeded(work, now),
             UploadEnd::NeedsFullFile { above, snapshot } => {
-                self.succeeded(id, Lane::Upload, now);
+                self.succeeded(id, Lane::Upload, false, now);
                 self.need_full_file(id, above, snapshot, now);
             }
             UploadEnd::Conflict(message) => {
@@ -200,10 +201,10 @@ impl<D: HotDb> Scheduler<D> {
         let again = std::mem::take(&mut record.lane_mut(Lane::Upload).again);
         let moved = record.levels.position() > work.levels.position();
         let uploaded = record.uploaded();
-        let pace = self.retry_interval(id, Lane::Upload);
+        let pace = if self.closing { Duration::ZERO } else { self.retry_interval(id, Lane::Upload) };
         // A round that ended early goes on at once; otherwise the next file waits for the pace.
         let not_before = if moved && uploaded { work.started.after(pace) } else { now };
-        self.succeeded(id, Lane::Upload, not_before);
+        self.succeeded(id, Lane::Upload, moved, not_before);
         if !uploaded || again {
             self.want(id, Lane::Upload, now);
         }
