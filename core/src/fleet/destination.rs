@@ -70,7 +70,9 @@ impl PluginDestination {
     /// Every key in force with its value and where that was written, secrets hidden: for `config explain`.
     pub fn explained(&self) -> impl Iterator<Item = (&str, String, &str)> {
         let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        self.configured.shown.iter().map(move |(key, shown)| (key.as_str(), text(&shown.value), shown.origin.as_str()))
+        let hidden = |key: &str| self.plugin.description().option(key).is_some_and(|option| option.hidden);
+        let shown = self.configured.shown.iter().filter(move |(key, _)| !hidden(key));
+        shown.map(move |(key, shown)| (key.as_str(), text(&shown.value), shown.origin.as_str()))
     }
 }
 

@@ -46,13 +46,15 @@ pub fn report(error: &anyhow::Error) -> String {
     text
 }
 
-/// An error with its causes, `outer: inner`. A cause that the outer text already spells out is not said twice.
+/// An error with its causes, `outer: inner`. A cause that the outer text already spells out is not said twice, not even in
+/// the words that the reference has for an error of the system.
 pub fn chain(error: &anyhow::Error) -> String {
+    let core = |text: &str| text.split(" (os error ").next().unwrap_or_default().to_lowercase();
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if text.is_empty() {
             text = cause;
-        } else if !text.contains(&cause) {
+        } else if !text.to_lowercase().contains(&core(&cause)) {
             text.push_str(": ");
             text.push_str(&cause);
         }
@@ -68,6 +70,9 @@ mod tests {
     fn causes_are_named_once() {
         let error = anyhow::anyhow!("disk is full").context("write /r/a: disk is full").context("cannot restore");
         assert_eq!(report(&error), "Error: cannot restore: write /r/a: disk is full\n");
+        let missing = std::io::Error::from_raw_os_error(2);
+        let error = anyhow::Error::new(missing).context("lstat /d: no such file or directory");
+        assert_eq!(report(&error), "Error: lstat /d: no such file or directory\n");
     }
 
     #[test]

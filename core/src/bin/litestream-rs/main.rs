@@ -76,7 +76,8 @@ fn unknown_command(word: &str, arguments: &[OsString]) -> anyhow::Error {
     if !group.is_empty() {
         let nearest = args::nearest(&typed.join(" "), group.iter().copied());
         let wanted = nearest.map_or_else(|| group.join(&format!("\n     {PROGRAM} ")), str::to_owned);
-        return UsageError::with_try(format!("{PROGRAM} {}: unknown command", typed.join(" ")), wanted);
+        let what = if typed.len() == 1 { "needs another word" } else { "unknown command" };
+        return UsageError::with_try(format!("{PROGRAM} {}: {what}", typed.join(" ")), wanted);
     }
     let message = format!("{PROGRAM} {word}: unknown command");
     match args::nearest(word, commands::ALL.iter().map(|command| command.name)) {

@@ -4,18 +4,22 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures::StreamExt;
 use litestream_core::config::{self, Config, Environment, LoadRequest, ReplicaConfig, ResolveRequest, Source};
 use litestream_core::fleet::{Destination, PluginDestination};
 use litestream_core::plugin::{ByteBudget, Registry, Stores, Urgency};
 use litestream_core::replica::{Generations, ReplicaClient};
 use litestream_core::restore::{self, Choice, Output, Progress, RestoreError, RestoreOptions, Restored, Target};
-use litestream_sdk::DbPath;
+use litestream_sdk::{DbPath, Entry, ListMode, ListRequest};
 
 use crate::args::Args;
 use crate::commands::expand_path;
 use crate::failure::UsageError;
 use crate::inventory;
 use crate::setup::{self, CONFIG, LENIENT};
+
+/// As many as a person reads in an error.
+const NAMES_SHOWN: usize = 5;
 
 /// Which replica is meant, after the arguments and the configuration were read.
 pub struct Chosen {
@@ -102,6 +106,21 @@ impl OpenReplica {
         let client = ReplicaClient::detect(store, path, replica.layout, hex_known, Urgency::Interactive).await?;
         let old = Generations::new(Arc::clone(client.store()), client.path().clone(), Urgency::Interactive);
         Ok(OpenReplica { client, old, kind: destination.kind().to_owned() })
+    }
+
+    /// Names directly below the replica that are not its own, a few of them: where a path was cut short, one of these goes on.
+    ///
+    /// # Errors
+    /// Those of listing.
+    pub async fn names_below(&self) -> anyhow::Result<Vec<String>> {
+        let request = ListRequest::below(self.client.path().clone()).with_mode(ListMode::Shallow);
+        let mut pages = self.client.store().list(request, Urgency::Interactive).await?;
+        let Some(page) = pages.next().await else { return Ok(Vec::new()) };
+        let name = |entry: &Entry| match entry {
+            Entry::Dir(path) => path.segments().next_back().map(|name| String::from_utf8_lossy(name).into_owned()),
+            Entry::Object(_) => None,
+        };
+        Ok(page?.iter().filter_map(name).take(NAMES_SHOWN).collect())
     }
 
     /// What a restore to `target` would read.

@@ -36,10 +36,17 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
     logging::start(&LoggingConfig { stderr: true, ..loaded.config.logging.clone() });
     let registry = setup::plugins(args, Some(&loaded.config), &environment);
     let request = ResolveRequest { environment: &environment, lenient: args.switch(&LENIENT) };
-    setup::warn_on_stderr(&loaded.config.resolve_replicas(&registry, request)?);
+    let mut problems = Vec::new();
+    let resolved = loaded.config.resolve_replicas(&registry, request);
     let inventory = inventory::take(&loaded.config);
-    let mut problems = inventory.failures.clone();
-    problems.extend(judge_places(&loaded.config, &registry, &inventory));
+    problems.extend(inventory.failures.clone());
+    match resolved {
+        Ok(warnings) => {
+            setup::warn_on_stderr(&warnings);
+            problems.extend(judge_places(&loaded.config, &registry, &inventory));
+        }
+        Err(error) => problems.push(error.to_string()),
+    }
     for note in &inventory.notes {
         eprintln!("Note: {note}");
     }

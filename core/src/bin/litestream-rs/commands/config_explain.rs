@@ -124,9 +124,6 @@ fn entry_report(loaded: &Loaded, registry: &Registry, entry: &DbEntry, listed: O
 fn replica_settings(registry: &Registry, entry: &DbEntry, listed: Option<&Listed<'_>>) -> Vec<Setting> {
     let derived = |key: &str, value: String| Setting { key: key.to_owned(), value, from: "derived".to_owned() };
     let mut settings = Vec::new();
-    if let Some(listed) = listed {
-        settings.push(derived("local state", listed.meta_path().display().to_string()));
-    }
     // Nothing is opened: the stores stay empty.
     let stores = Arc::new(Stores::new(ByteBudget::new(0), None));
     let destination = match PluginDestination::of(&entry.replica, registry, &stores) {
@@ -141,6 +138,9 @@ fn replica_settings(registry: &Registry, entry: &DbEntry, listed: Option<&Listed
         value,
         from: from.to_owned(),
     }));
+    if let Some(listed) = listed {
+        settings.push(derived("local state", listed.meta_path().display().to_string()));
+    }
     if let Some(listed) = listed {
         let path = match destination.resolve(&listed.relative.clone().unwrap_or_default()) {
             Ok(path) => path.to_string(),

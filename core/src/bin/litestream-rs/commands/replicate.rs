@@ -7,13 +7,16 @@ mod once;
 mod signals;
 mod startup;
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::sync::Arc;
+use std::time::Duration;
 
+use litestream_core::clock;
 use litestream_core::config::{
     self, Config, DatabaseArgument, Environment, FlagSetting, LoadRequest, Loaded, ResolveRequest, Source,
 };
-use litestream_core::fleet::{Fleet, FleetParts, Mode, OnceRequest, ShutdownRequest};
+use litestream_core::fleet::{Fleet, FleetParts, Mode, OnceRequest, Progress, ShutdownReport, ShutdownRequest};
 use litestream_core::plugin::{ByteBudget, Registry, Stores};
 
 use crate::args::{Args, Command, Example, Flag, Kind};
@@ -187,21 +190,49 @@ async fn replicate(loaded: Loaded, request: Request, registry: Registry) -> anyh
     let (result, shutdown) = match request.once {
         Some(what) => {
             // Nothing is tried again: a failure is reported and the next run comes.
-            let single = ShutdownRequest { timeout: std::time::Duration::ZERO, ..shutdown };
+            let single = ShutdownRequest { timeout: Duration::ZERO, ..shutdown };
             (once::run(&fleet, what, &mut signals).await, single)
         }
         None => (run_until_end(&fleet, request.exec.as_deref(), &mut signals).await, shutdown),
     };
-    let report = fleet.shutdown(shutdown, second_signal(&mut signals)).await;
-    if !report.interrupted {
+    if !shut_down(&fleet, shutdown, &mut signals).await.interrupted {
         stores.close().await;
     }
     tracing::info!("litestream shut down");
     result.map(|()| Exit::Success)
 }
 
-async fn second_signal(signals: &mut Signals) {
-    signals.next().await;
+/// The last sync of everything. A signal ends the waiting.
+async fn shut_down(fleet: &Fleet, request: ShutdownRequest, signals: &mut Signals) -> ShutdownReport {
+    let cut = async {
+        signals.next().await;
+    };
+    tokio::select! {
+        report = fleet.shutdown(request, cut) => report,
+        never = tell_who_waits(fleet, request.timeout) => match never {},
+    }
+}
+
+/// Says what a shutdown is waiting for, as long as it does.
+async fn tell_who_waits(fleet: &Fleet, timeout: Duration) -> Infallible {
+    let started = clock::monotonic();
+    tokio::time::sleep(SHUTDOWN_PATIENCE).await;
+    loop {
+        let Progress { databases, uploaded, missing, failing, .. } = fleet.progress();
+        let waiting = databases.saturating_sub(uploaded + missing);
+        let remaining = Duration::from_secs(timeout.saturating_sub(started.elapsed()).as_secs());
+        if failing > 0 {
+            tracing::warn!(
+                databases = waiting,
+                failing,
+                ?remaining,
+                "shutdown sync failed, retrying (press Ctrl+C again to skip)"
+            );
+        } else {
+            tracing::info!(databases = waiting, ?remaining, "waiting for the last sync (press Ctrl+C again to skip)");
+        }
+        tokio::time::sleep(SHUTDOWN_NEWS).await;
+    }
 }
 
 async fn start(
@@ -220,6 +251,15 @@ async fn start(
     Ok(Fleet::start(FleetParts::of(&config, registry, stores, mode)?).await?)
 }
 
+/// A last sync that takes longer is waited for with a word.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often that word is repeated.
+const SHUTDOWN_NEWS: Duration = Duration::from_secs(5);
+
+/// A signal that comes this soon after the child's end came to both.
+const SAME_MOMENT: Duration = Duration::from_millis(100);
+
 /// Replicates until a signal comes or the child ends. The error is the child's.
 async fn run_until_end(fleet: &Fleet, exec: Option<&[String]>, signals: &mut Signals) -> anyhow::Result<()> {
     let mut child = exec.map(ExecChild::start).transpose()?;
@@ -230,11 +270,17 @@ async fn run_until_end(fleet: &Fleet, exec: Option<&[String]>, signals: &mut Sig
         }
     };
     let received = tokio::select! {
-        ended = child_ends => {
-            tracing::info!("subprocess exited, litestream shutting down");
-            return ended;
-        }
+        biased;
         received = signals.next() => received,
+        ended = child_ends => {
+            // Ctrl+C at a terminal goes to both: whichever is noticed first, it is the signal that ends us.
+            let signal = if ended.is_err() { signals.within(SAME_MOMENT).await } else { None };
+            let Some(received) = signal else {
+                tracing::info!("subprocess exited, litestream shutting down");
+                return ended;
+            };
+            received
+        }
         never = FirstSync::show(fleet) => match never {},
     };
     tracing::info!(signal = received.as_str(), "signal received, litestream shutting down");

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use litestream_core::clock;
 use litestream_core::config::LoggingConfig;
-use litestream_core::restore::{Output, OutputRules, PlanError, RestoreError, RestoreOptions};
+use litestream_core::replica::layout_segment;
+use litestream_core::restore::{Output, OutputRules, RestoreError, RestoreOptions};
 
 use super::JSON;
 use crate::args::{Args, Command, Example, Flag, Kind};
@@ -16,7 +17,7 @@ use crate::exit_code::Exit;
 use crate::failure::UsageError;
 use crate::replica::{self, OpenReplica};
 use crate::setup::{CONFIG, LENIENT, NO_EXPAND_ENV, PLUGIN_DIR};
-use crate::{logging, output, runtime};
+use crate::{failure, logging, output, runtime};
 use options::Options;
 use progress_bar::ProgressBar;
 
@@ -142,7 +143,7 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
                 tracing::info!("no matching backups found");
                 Ok(Exit::Success)
             }
-            Err(error) => Err(explain(error, &name)),
+            Err(error) => Err(explain(error, &replica).await),
             Ok(()) => Ok(Exit::Success),
         }
     })
@@ -185,15 +186,20 @@ fn is_nothing(error: &anyhow::Error) -> bool {
     error.downcast_ref::<RestoreError>().is_some_and(RestoreError::is_nothing_to_restore)
 }
 
-/// An empty replica is most often a wrong path, so the error says where nothing was found.
-fn explain(error: anyhow::Error, name: &str) -> anyhow::Error {
-    match error.downcast_ref::<RestoreError>() {
-        Some(RestoreError::Plan(PlanError::Empty)) => {
-            let note = format!(
-                "nothing was found at {name}; of a directory replica, the path of the database below the directory is part of it"
-            );
-            UsageError::with_note("no matching backup files available", Some(note))
-        }
-        _ => error,
+/// Nothing to restore is most often a wrong path, so the error says what is at the path.
+async fn explain(error: anyhow::Error, replica: &OpenReplica) -> anyhow::Error {
+    if !is_nothing(&error) {
+        return error;
     }
+    let names = replica.names_below().await.unwrap_or_default();
+    let own = |name: &String| layout_segment(name.as_bytes());
+    let place = format!("{} in the {} replica", replica.client.path(), replica.kind);
+    let note = if names.iter().any(own) {
+        return error;
+    } else if names.is_empty() {
+        format!("there is nothing at {place}")
+    } else {
+        format!("{place} belongs to no database; below it are {}", names.join(", "))
+    };
+    UsageError::with_note(failure::chain(&error), Some(note))
 }

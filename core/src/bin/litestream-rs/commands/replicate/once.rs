@@ -34,10 +34,17 @@ pub async fn run(fleet: &Fleet, request: OnceRequest, signals: &mut Signals) -> 
     }
 }
 
-/// Logs and words what went wrong with a database.
+/// What went wrong with a database, in words. The fleet has logged its own errors; that a file is missing is none to it.
 fn failure(result: &OnceResult) -> Option<String> {
-    let (path, error) = (result.path.display().to_string(), result.result.as_ref().err()?);
-    let db = result.path.file_name().unwrap_or_default().to_string_lossy();
-    tracing::error!(%db, %path, %error, "sync error");
-    Some(if error.contains(&path) { error.clone() } else { format!("sync replica for {path}: {error}") })
+    let path = result.path.display().to_string();
+    match &result.result {
+        Ok(synced) if synced.txid.is_some() => None,
+        Ok(_) => {
+            let db = result.path.file_name().unwrap_or_default().to_string_lossy();
+            tracing::error!(%db, path, error = "no position, waiting for data", "sync error");
+            Some(format!("sync replica for {path}: no position, waiting for data"))
+        }
+        Err(error) if error.contains(&path) => Some(error.clone()),
+        Err(error) => Some(format!("sync replica for {path}: {error}")),
+    }
 }

@@ -1,6 +1,7 @@
 //! SIGINT and SIGTERM, which mean the same: the first asks for a last sync and an orderly end, the second for an end.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -34,6 +35,13 @@ impl Signals {
             _ = self.interrupt.recv() => Received::Interrupt,
             _ = self.terminate.recv() => Received::Terminate,
         }
+    }
+}
+
+impl Signals {
+    /// The next one, if it comes within a while.
+    pub async fn within(&mut self, patience: Duration) -> Option<Received> {
+        tokio::time::timeout(patience, self.next()).await.ok()
     }
 }
 
