@@ -69,11 +69,11 @@ pub struct Config {
     pub l0_retention: Option<Duration>,
     /// How often that is looked at. Not zero.
     pub l0_retention_check_interval: Duration,
-    /// Whether each compaction is read back.
+    /// Whether a level is listed after each compaction, to find gaps and overlaps.
     pub verify_compaction: bool,
     /// Whether anything is ever deleted from a replica.
     pub retention_enabled: bool,
-    /// How often replicas are restored and compared. `None`: never.
+    /// How often the levels of replicas are listed, to find gaps and overlaps. `None`: never.
     pub validation_interval: Option<Duration>,
     /// The heartbeat.
     pub heartbeat: Option<HeartbeatConfig>,
@@ -93,7 +93,7 @@ pub struct Config {
     pub memory_budget_bytes: u64,
     /// Uploads at once.
     pub upload_concurrency: u32,
-    /// How often every database and watched directory is looked at, whether or not the system reported a change.
+    /// How often watched directories are scanned, and files looked at although nothing reported a change.
     pub scan_interval: Duration,
     /// The databases and directories, in the order of the file.
     pub dbs: Vec<DbEntry>,

@@ -39,7 +39,7 @@ pub struct ReplicaConfig {
     pub sync_interval: Duration,
     /// Uploads of one sync stop after this many files. `None`: no limit.
     pub max_sync_ltx_files: Option<u64>,
-    /// Whether a replica that contradicts the local state may be reset.
+    /// Whether damaged local state is thrown away and replication goes on with a full file.
     pub auto_recover: bool,
     /// Directory names.
     pub layout: LayoutChoice,

@@ -2,6 +2,9 @@
 
 use super::*;
 
+mod guide;
+mod packaged;
+
 /// A directory with one configuration file.
 pub(super) struct File {
     directory: tempfile::TempDir,
