@@ -130,3 +130,39 @@ macro_rules! __export_symbols {
         };
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use litestream_sdk_abi::abi_stable::library::ROOT_MODULE_LOADER_NAME;
+
+    #[test]
+    fn the_header_has_the_name_that_loaders_look_for() {
+        let spelled = "_1as_0lib_1header_0root_bmodule_bloader"; // as in `__export_symbols!`
+        assert_eq!(ROOT_MODULE_LOADER_NAME, spelled);
+        assert!(include_str!("export.rs").contains(&format!("export_name = \"{spelled}\"")));
+    }
+
+    #[test]
+    fn the_record_is_magic_json_and_a_nul() {
+        const JSON: &str = r#"{"abi":1}"#;
+        const LEN: usize = RECORD_MAGIC.len() + JSON.len() + 1;
+        assert_eq!(&record::<LEN>(JSON), b"LITESTREAM-RS PLUGIN RECORD 1\n{\"abi\":1}\0");
+    }
+
+    mod exported {
+        #![allow(missing_docs)]
+        crate::export_plugin!(crate::memory::MemoryPlugin, name: "two", schemes: ["two", "deux"], layouts: ["ltx", "hex"]);
+    }
+
+    #[test]
+    fn the_macro_writes_a_record_that_describes_the_plugin() {
+        let record = <exported::PluginExport as Exported>::RECORD;
+        let expected = format!(
+            r#"{{"abi":1,"name":"two","version":"{SDK_VERSION}","sdk":"{SDK_VERSION}","schemes":["two","deux"],"layouts":["ltx","hex"]}}"#
+        );
+        assert_eq!(record, expected);
+        let description = crate::configure::describe::<crate::memory::MemoryPlugin>(record).unwrap();
+        assert_eq!(description.schemes, ["two", "deux"]);
+    }
+}

@@ -223,3 +223,52 @@ fn the_default_resolve_wants_utf8() {
     let error: StorageError = resolve(b"\xff").unwrap_err();
     assert_eq!(error.message, "`p/\\xff` is not UTF-8, which this storage needs in every name");
 }
+
+/// Whatever stands in a configuration, the worst it gets is a problem.
+#[test]
+fn no_text_makes_a_parser_panic() {
+    let parts = [
+        "s3",
+        "://",
+        "@",
+        ":",
+        "/",
+        "?",
+        "&",
+        "=",
+        "#",
+        "%",
+        "%2",
+        "%ff",
+        "..",
+        ".",
+        "9",
+        "99999999999999999999",
+        "-",
+        "+",
+        "µs",
+        "h",
+        "MiB",
+        "ü",
+        "\u{10ffff}",
+        "\0",
+        "T",
+        "Z",
+        "2025-11-22",
+        " ",
+        ",",
+    ];
+    let mut state: u64 = 7;
+    for _ in 0..20_000 {
+        let mut text = String::new();
+        for _ in 0..8 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            text.push_str(parts[(state >> 33) as usize % parts.len()]);
+            let _ = text.parse::<Size>();
+            let _ = crate::options::duration::parse(&text);
+            let _ = crate::Timestamp::parse_rfc3339(&text);
+        }
+        let request = url(&text).with_value("timeout", text.as_str(), "f").with_value(&text, 1, "f");
+        let _ = configure::<Bucket>(&request);
+    }
+}
