@@ -237,10 +237,15 @@ fn explain_says_where_each_value_came_from() {
     sandbox.database("app.db");
     let path = sandbox.config(&config("", "monitor-interval: 7s", "sync-interval: 3s"));
     let text = program.must(&sandbox, &["config", "explain", "-config", path.to_str().unwrap()]).stdout;
-    let line_of =
-        |key: &str| text.lines().find(|line| line.contains(key)).unwrap_or_else(|| panic!("{key}: {text}")).to_owned();
+    let line_of = |key: &str| {
+        let line = text.lines().find(|line| line.split_whitespace().next() == Some(key));
+        line.unwrap_or_else(|| panic!("{key}: {text}")).to_owned()
+    };
     assert!(line_of("monitor-interval").contains("7s") && line_of("monitor-interval").contains(".yml:4"), "{text}");
-    assert!(line_of("sync-interval").contains("3s") && line_of("sync-interval").contains(".yml:7"), "{text}");
+    assert!(
+        line_of("replica.sync-interval").contains("3s") && line_of("replica.sync-interval").contains(".yml:7"),
+        "{text}"
+    );
     assert!(line_of("busy-timeout").contains("1s") && line_of("busy-timeout").contains("default"), "{text}");
 }
 
