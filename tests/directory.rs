@@ -131,18 +131,28 @@ fn patterns_match_base_names_the_way_go_does() {
 }
 
 #[test]
-fn a_pattern_with_a_slash_matches_nothing_and_a_broken_one_is_refused() {
+fn a_pattern_that_matches_nothing_or_is_broken_is_refused() {
     let (program, sandbox) = (Program::subject(), Sandbox::new());
     sandbox.database("data/sub/a.db");
     for (pattern, text) in [
-        ("sub/*.db", "no SQLite databases found in directory"),
-        ("**/*.db", "no SQLite databases found in directory"),
         ("{a,b}.db", "no SQLite databases found in directory"),
+        ("[!a].db", "no SQLite databases found in directory"),
         ("[a", "syntax error in pattern"),
     ] {
         let config = sandbox.config(&RECURSIVE.replace("'*.db'", &format!("'{pattern}'")));
         program.once(&sandbox, &config).refused_with(text);
     }
+}
+
+#[test]
+fn a_pattern_with_a_slash_matches_the_path_below_the_directory() {
+    let (program, sandbox) = (Program::subject(), Sandbox::new());
+    ours_only!(program, "such a pattern never matches there");
+    for name in ["a.db", "sub/a.db", "sub/deep/a.db", "other/a.db"] {
+        sandbox.database(Path::new("data").join(name));
+    }
+    once(&program, &sandbox, &RECURSIVE.replace("'*.db'", "'sub/**/*.db'"));
+    assert_eq!(replicas(&sandbox), ["sub/a.db", "sub/deep/a.db"]);
 }
 
 #[test]
