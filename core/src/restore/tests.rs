@@ -311,12 +311,13 @@ impl Progress for Counted {
     }
 }
 
-/// 24 MiB of pages that do not compress and 40 small files on top, so that pieces, batches and threads all matter.
+/// 9 MiB of pages that do not compress and 40 small files on top, so that pieces, batches and threads all matter.
 fn large_replica() -> (MemorySource, Vec<u8>) {
     let page_size = PageSize::new(4096).expect("legal");
-    let pages = 6000;
+    let pages = 2400;
     let mut random = fastrand::Rng::with_seed(7);
-    let mut database: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(pages * page_size.bytes()).collect();
+    let mut database = vec![0; pages * page_size.bytes()];
+    random.fill(&mut database);
     let encode = |txid: u64, pgnos: &[u32], database: &[u8]| {
         let header = crate::ltx::Header::new(page_size, pages as u32, Txid(txid), Txid(txid), txid as i64);
         let mut encoder = crate::ltx::Encoder::new(Vec::new(), &header).expect("valid");

@@ -1,7 +1,7 @@
 //! The running checksum of a WAL: each frame's covers everything before it in its generation.
 //!
 //! Over pairs of 32-bit words in the byte order the WAL's magic names, wrapping: `s0 += a + s1; s1 += b + s0`.
-//! The chain of additions is what limits its speed (about 3 GB/s), not the loads.
+//! Each addition waits for the one before; that, not the loads, limits its speed.
 
 /// How the checksummed words are stored. Everything else in a WAL is big-endian in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
