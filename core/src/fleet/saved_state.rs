@@ -10,6 +10,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::db::MetaDir;
 use crate::ltx::Txid;
 use crate::replica::Layout;
 
@@ -76,11 +77,13 @@ impl SavedState {
         }
     }
 
-    /// Reads it. `None` if there is none, if it is damaged, or if it speaks of another replica.
+    /// Reads it. `None` if there is none, if it is damaged, if it speaks of another replica, or if the local history it
+    /// speaks of is gone (`reset`): then what it knows of the replica must not make the next file look like an old one.
     pub fn load(meta: &Path, replica: u64) -> Option<SavedState> {
         let text = std::fs::read(meta.join(NAME)).ok()?;
         let saved: SavedState = serde_json::from_slice(&text).ok()?;
-        (saved.version == VERSION && saved.replica == replica).then_some(saved)
+        let is_current = saved.version == VERSION && saved.replica == replica;
+        (is_current && MetaDir::new(meta).l0_path(saved.local()).exists()).then_some(saved)
     }
 
     /// Writes it in one step. Not synced: losing it costs a listing.
@@ -123,6 +126,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(SavedState::load(dir.path(), 1), None);
         SavedState::of(&record()).for_replica(1).save(dir.path()).unwrap();
+        assert_eq!(SavedState::load(dir.path(), 1), None, "the local history is gone");
+        let newest = MetaDir::new(dir.path()).l0_path(Txid(9));
+        std::fs::create_dir_all(newest.parent().unwrap()).unwrap();
+        std::fs::write(newest, b"ltx").unwrap();
         let saved = SavedState::load(dir.path(), 1).unwrap();
         assert_eq!((saved.stamp, saved.local(), saved.levels()), (77, Txid(9), record().levels));
         assert_eq!(SavedState::load(dir.path(), 2), None, "another replica");
