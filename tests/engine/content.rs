@@ -205,8 +205,10 @@ fn h25_db_over_1gib_lock_page() {
         application.fill(23, "zeroblob(50000000)");
         application.checkpoint("TRUNCATE");
         let mut engine = database.engine();
+        std::fs::write("/proc/self/clear_refs", "5").expect("start a new peak");
         engine.sync().expect("sync");
         let peak = peak_memory_kib();
+        println!("page size {page_size}: peak memory {peak} KiB");
         assert!(peak < 64 * 1024, "peak memory {peak} KiB");
         application.run("w", "INSERT INTO t VALUES (100, 'behind the lock page')");
         engine.sync().expect("sync");

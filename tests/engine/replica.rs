@@ -62,7 +62,7 @@ impl Replica {
         }
         self.page_size = Some(decoder.page_size());
         let commit = decoder.header().commit as usize;
-        let mut grown: Vec<usize> = (old / size + 1..=commit).collect();
+        let mut is_missing: Vec<bool> = (1..=commit).map(|pgno| pgno > old / size).collect();
         self.image.resize(commit * size, 0);
         let mut page = vec![0; size];
         while let Some(pgno) =
@@ -70,10 +70,11 @@ impl Replica {
         {
             let at = (pgno.0 as usize - 1) * size;
             self.image[at..at + size].copy_from_slice(&page);
-            grown.retain(|&missing| missing != pgno.0 as usize);
+            is_missing[pgno.0 as usize - 1] = false;
         }
-        grown.retain(|&missing| missing != lock_page(decoder.page_size()).0 as usize);
-        assert!(grown.is_empty(), "{}: pages of the growth are missing: {grown:?}", path.display());
+        let lock_page = lock_page(decoder.page_size()).0 as usize;
+        let missing: Vec<usize> = (1..=commit).filter(|&pgno| is_missing[pgno - 1] && pgno != lock_page).collect();
+        assert!(missing.is_empty(), "{}: pages of the growth are missing: {missing:?}", path.display());
         decoder.finish().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 

@@ -83,7 +83,7 @@ impl Db {
         let Some(newest) = self.newest else { return Ok(Verdict::Full(Reason::First)) };
         let (identity, page_size) = (self.attached().identity, self.attached().page_size);
         if self.position.is_none() {
-            if self.last_identity.is_some_and(|last| last != identity) {
+            if self.saved.as_ref().is_some_and(|(_, lagging)| lagging.identity != identity) {
                 return Ok(Verdict::Full(Reason::Replaced));
             }
             let path = self.meta.l0_path(newest.txid);

@@ -52,3 +52,39 @@ impl Batch {
         self.pages.range(..=Pgno(self.commit)).map(|(&pgno, page)| (pgno, page.as_slice()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::{Salt, WalChecksum};
+
+    fn at(frames: u32) -> WalPosition {
+        WalPosition { salt: Salt { salt1: 1, salt2: 2 }, frames, checksum: WalChecksum { s0: frames, s1: 0 } }
+    }
+
+    fn batch(from: u32, to: u32, commit: u32, pages: &[(u32, u8)]) -> Batch {
+        let mut batch = Batch::starting_at(at(from));
+        for &(pgno, byte) in pages {
+            batch.put(Pgno(pgno), &[byte; 4]);
+        }
+        Batch { end: at(to), commit, ..batch }
+    }
+
+    #[test]
+    fn the_newer_stretch_wins_and_pages_beyond_the_size_are_left_out() {
+        let older = batch(0, 3, 4, &[(1, 10), (2, 10), (4, 10)]);
+        let newer = batch(3, 5, 3, &[(2, 20), (3, 20)]);
+        let both = older.followed_by(newer);
+        assert_eq!((both.start, both.end, both.commit), (at(0), at(5), 3));
+        let pages: Vec<(u32, u8)> = both.pages().map(|(pgno, page)| (pgno.0, page[0])).collect();
+        assert_eq!(pages, [(1, 10), (2, 20), (3, 20)]);
+    }
+
+    #[test]
+    fn a_page_that_comes_back_within_the_size_is_the_last_one_written() {
+        let shrunk = batch(0, 3, 2, &[(1, 10), (5, 10)]);
+        let grown = batch(3, 4, 6, &[(1, 20), (6, 20)]);
+        let pages: Vec<(u32, u8)> = shrunk.followed_by(grown).pages().map(|(pgno, page)| (pgno.0, page[0])).collect();
+        assert_eq!(pages, [(1, 20), (5, 10), (6, 20)]);
+    }
+}

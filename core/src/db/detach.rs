@@ -30,9 +30,9 @@ impl Db {
             self.flush(report)?;
         }
         report.more = false;
-        let reached = self.reached();
-        self.attached_mut().note_rest(reached)?;
-        self.save_rest(true)?;
+        self.attached_mut().rest = None;
+        self.note_rest()?;
+        self.save_position()?;
         if let Some(newest) = self.newest {
             page_checksums::bring_forward(&self.meta, Some(newest), newest, true);
         }

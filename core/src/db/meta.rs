@@ -148,3 +148,53 @@ fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta_with(names: &[&str]) -> (tempfile::TempDir, MetaDir) {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let meta = MetaDir::new(directory.path().join("meta"));
+        for name in names {
+            let path = meta.root().join(name);
+            fs::create_dir_all(path.parent().expect("inside")).expect("mkdir");
+            fs::write(path, b"x").expect("write");
+        }
+        (directory, meta)
+    }
+
+    #[test]
+    fn lists_l0_files_in_order_and_nothing_else() {
+        let (_directory, meta) = meta_with(&[
+            "ltx/0/000000000000000a-000000000000000a.ltx",
+            "ltx/0/0000000000000009-0000000000000009.ltx",
+            "ltx/0/000000000000000b-000000000000000b.ltx.tmp",
+            "ltx/0/000000000000000C-000000000000000C.ltx",
+            "ltx/0/notes.txt",
+            "ltx/1/0000000000000001-0000000000000009.ltx",
+        ]);
+        let found: Vec<u64> = meta.list_l0().expect("list").iter().map(|file| file.max_txid.0).collect();
+        assert_eq!(found, [9, 10]);
+        meta.remove_l0(Txid(9)).expect("remove");
+        meta.remove_l0(Txid(9)).expect("removing twice is fine");
+        assert_eq!(meta.list_l0().expect("list").len(), 1);
+    }
+
+    #[test]
+    fn a_directory_that_does_not_exist_is_an_empty_one() {
+        let (_directory, meta) = meta_with(&[]);
+        assert_eq!(meta.list_l0().expect("list"), []);
+        assert_eq!(meta.remove_temporary_files().expect("clean"), 0);
+        meta.reset().expect("reset");
+    }
+
+    #[test]
+    fn cleaning_removes_only_temporary_files_at_any_depth() {
+        let (_directory, meta) = meta_with(&["a.tmp", "ltx/0/b.ltx.tmp", "ltx/0/c.ltx", "litestream-rs.position"]);
+        assert_eq!(meta.remove_temporary_files().expect("clean"), 2);
+        assert!(meta.root().join("ltx/0/c.ltx").exists() && meta.position_path().exists());
+        meta.reset().expect("reset");
+        assert_eq!(fs::read_dir(meta.root()).expect("list").count(), 0);
+    }
+}

@@ -89,8 +89,8 @@ pub struct Db {
     newest: Option<L0Id>,
     /// What we know at the end of it. `None` if it was lost or lags behind.
     position: Option<Position>,
-    /// The file that a lagging position spoke of.
-    last_identity: Option<Identity>,
+    /// What the state file says.
+    saved: Option<(L0Id, Position)>,
     /// The replica is ahead of the local state: the next file is a full one, numbered above this.
     behind: Option<Txid>,
     attachment: Option<Attachment>,
@@ -115,15 +115,14 @@ impl Db {
         let saved = Position::load(&meta);
         let saved = saved.map_err(|error| DbError::io("read saved position", &meta.position_path(), error))?;
         let newest = l0::newest(&meta, saved.as_ref().map(|(l0, _)| *l0))?;
-        let last_identity = saved.as_ref().map(|(_, position)| position.identity);
-        let position = saved.filter(|(l0, _)| Some(*l0) == newest).map(|(_, position)| position);
+        let position = saved.as_ref().filter(|(l0, _)| Some(*l0) == newest).map(|(_, position)| position.clone());
         Ok(Db {
             files,
             settings,
             meta,
             newest,
             position,
-            last_identity,
+            saved,
             behind: None,
             attachment: None,
             last_rest: None,
@@ -245,8 +244,7 @@ impl Db {
     fn drop_older_history(&mut self) -> Result<()> {
         if self.behind.is_some() && self.newest.is_some() {
             self.meta.reset().map_err(|error| DbError::io("remove local ltx files", self.meta.root(), error))?;
-            self.newest = None;
-            self.position = None;
+            (self.newest, self.position, self.saved) = (None, None, None);
         }
         Ok(())
     }
@@ -268,7 +266,7 @@ impl Db {
         self.set_position(end, header.commit);
         let size_bytes = l0.size;
         report.files.push(WrittenFile { txid: l0.txid, content, size_bytes, pages, created_at: header.timestamp });
-        self.save_position(false)?;
+        self.save_position()?;
         if content == Content::Commits {
             page_checksums::bring_forward(&self.meta, previous, l0, false);
         }
@@ -281,9 +279,26 @@ impl Db {
         self.position = Some(Position { wal, identity, folded: None, page_size, commit });
     }
 
-    fn save_position(&self, durable: bool) -> Result<()> {
+    /// Saves the position, unless it is saved already.
+    fn save_position(&mut self) -> Result<()> {
         let (Some(position), Some(l0)) = (&self.position, self.newest) else { return Ok(()) };
+        if self.saved.as_ref().is_some_and(|(saved_l0, saved)| *saved_l0 == l0 && saved == position) {
+            return Ok(());
+        }
         let failed = |error| DbError::io("save position", &self.meta.position_path(), error);
-        position.save(&self.meta, l0, durable).map_err(failed)
+        position.save(&self.meta, l0).map_err(failed)?;
+        self.saved = Some((l0, position.clone()));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_can_be_handed_from_worker_to_worker() {
+        fn is_send<T: Send>() {}
+        is_send::<Db>();
     }
 }

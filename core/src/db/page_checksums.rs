@@ -175,14 +175,14 @@ fn advance(meta: &MetaDir, previous: Option<L0Id>, newest: L0Id, flush: bool) ->
     if state.l0 != newest {
         return Err(unusable("they describe another history"));
     }
-    if flush && (header.flushed != state || !trusted) {
+    if flush && header.flushed != state {
         file.sync_data()?;
+        // The new name may reach the disk later than this; the old one is then brought forward again.
         header.flushed = state;
     }
     let updated = Header { current: state, boot_id, ..header };
-    file.write_all_at(&updated.to_bytes(), 0)?;
-    if flush {
-        file.sync_data()?;
+    if updated != header || flush {
+        file.write_all_at(&updated.to_bytes(), 0)?;
     }
     Ok(true)
 }
@@ -280,3 +280,6 @@ fn crc(bytes: &[u8]) -> u64 {
     checksum.update(bytes);
     checksum.value()
 }
+
+#[cfg(test)]
+mod tests;

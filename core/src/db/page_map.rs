@@ -54,3 +54,34 @@ impl PageMap {
         self.tidy = self.entries.len();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_frame_of_a_page_wins_however_many_there_are() {
+        let mut map = PageMap::default();
+        for frame in 1..=50_000u32 {
+            map.insert(Pgno(1 + frame * 7 % 1000), frame);
+        }
+        let map = map.finish(900);
+        assert_eq!(map.len(), 900);
+        assert!(map.iter().is_sorted());
+        for (pgno, frame) in map.iter() {
+            assert_eq!(1 + frame * 7 % 1000, pgno.0);
+            assert!(frame > 49_000, "page {pgno} has a newer frame than {frame}");
+            assert_eq!(map.get(pgno), Some(frame));
+        }
+        assert_eq!(map.get(Pgno(901)), None, "beyond the size of the database");
+    }
+
+    #[test]
+    fn memory_follows_the_pages_and_not_the_frames() {
+        let mut map = PageMap::default();
+        for frame in 1..=1_000_000u32 {
+            map.insert(Pgno(1 + frame % 10), frame);
+        }
+        assert!(map.entries.capacity() <= 8192);
+    }
+}

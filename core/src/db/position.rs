@@ -74,16 +74,13 @@ struct Record {
 const VERSION: u32 = 1;
 
 impl Position {
-    /// Replaces the state file. `durable` also flushes it: wanted when the database goes cold, not for every sync, because
-    /// a lost state file costs care and not data.
-    pub(super) fn save(&self, meta: &MetaDir, l0: L0Id, durable: bool) -> io::Result<()> {
+    /// Replaces the state file. Not flushed: one that a crash of the machine damages is recognised as lost, which costs care
+    /// and not data.
+    pub(super) fn save(&self, meta: &MetaDir, l0: L0Id) -> io::Result<()> {
         let path = meta.position_path();
         let temporary = path.with_extension("position.tmp");
         let mut file = File::create(&temporary)?;
         file.write_all(&encode(&self.record(l0))?)?;
-        if durable {
-            file.sync_all()?;
-        }
         drop(file);
         fs::rename(&temporary, &path)
     }
@@ -184,7 +181,7 @@ mod tests {
         assert_eq!(Position::load(&meta).expect("missing is no error"), None);
         let (l0, position) = position();
         for position in [position.clone(), Position { folded: None, ..position }] {
-            position.save(&meta, l0, true).expect("save");
+            position.save(&meta, l0).expect("save");
             assert_eq!(Position::load(&meta).expect("load"), Some((l0, position)));
         }
     }

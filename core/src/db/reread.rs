@@ -88,7 +88,7 @@ impl Db {
     fn found_equal(&mut self, wal: WalPosition, commit: u32) -> Result<()> {
         self.attached_mut().owed = None;
         self.set_position(wal, commit);
-        self.save_position(false)
+        self.save_position()
     }
 
     fn remembered(&self, extent: Extent) -> Option<Remembered> {

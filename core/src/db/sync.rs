@@ -58,18 +58,14 @@ impl Db {
         if self.attached().rest.is_none() {
             self.attached_mut().note_rest(reached)?;
         }
-        self.save_rest(false)
-    }
-
-    /// Saves the stamp of a database at rest, if it is old enough to be a proof.
-    pub(super) fn save_rest(&mut self, durable: bool) -> Result<()> {
         let rest = self.attached().rest.filter(super::Stamp::is_settled);
-        let Some(position) = &mut self.position else { return Ok(()) };
-        if rest.is_some() && position.folded != rest {
-            position.folded = rest;
-            return self.save_position(durable);
+        match &mut self.position {
+            Some(position) if rest.is_some() && position.folded != rest => {
+                position.folded = rest;
+                self.save_position()
+            }
+            _ => Ok(()),
         }
-        if durable { self.save_position(true) } else { Ok(()) }
     }
 
     /// What the pass leaves behind.

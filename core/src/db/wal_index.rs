@@ -140,3 +140,63 @@ fn parse(words: &[u32; WORDS]) -> Option<IndexHeader> {
         backfilled: words[24],
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header as SQLite publishes it.
+    fn words() -> [u32; WORDS] {
+        let mut bytes = [0u8; 48];
+        let field = |bytes: &mut [u8; 48], at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
+        field(&mut bytes, 0, &3_007_000u32.to_ne_bytes());
+        field(&mut bytes, 8, &9u32.to_ne_bytes());
+        field(&mut bytes, 12, &[1, 0]);
+        field(&mut bytes, 14, &1u16.to_ne_bytes());
+        field(&mut bytes, 16, &7u32.to_ne_bytes());
+        field(&mut bytes, 20, &11u32.to_ne_bytes());
+        field(&mut bytes, 24, &21u32.to_ne_bytes());
+        field(&mut bytes, 28, &22u32.to_ne_bytes());
+        field(&mut bytes, 32, &[0xa5, 0x39, 0xdf, 0xa0, 0xd2, 0xd7, 0xe4, 0xee]);
+        seal(bytes)
+    }
+
+    fn seal(mut bytes: [u8; 48]) -> [u32; WORDS] {
+        let sum = WalChecksum::default().updated(ByteOrder::NATIVE, &bytes[..40]);
+        bytes[40..44].copy_from_slice(&sum.s0.to_ne_bytes());
+        bytes[44..].copy_from_slice(&sum.s1.to_ne_bytes());
+        let mut words = [0; WORDS];
+        for (at, word) in bytes.chunks_exact(4).enumerate() {
+            words[at] = u32::from_ne_bytes(word.try_into().expect("4 bytes"));
+            words[12 + at] = words[at];
+        }
+        words[24] = 5;
+        words
+    }
+
+    #[test]
+    fn reads_what_sqlite_publishes() {
+        let header = parse(&words()).expect("valid");
+        assert_eq!(header.salt, Salt { salt1: 0xa539_dfa0, salt2: 0xd2d7_e4ee });
+        assert_eq!((header.frames, header.pages, header.backfilled), (7, 11, 5));
+        assert_eq!(header.checksum, WalChecksum { s0: 21, s1: 22 });
+        assert_eq!((header.page_size, header.order), (Some(PageSize::MAX), ByteOrder::Little));
+        assert!(!header.is_folded());
+    }
+
+    #[test]
+    fn a_header_that_is_being_written_is_never_taken() {
+        for at in 0..24 {
+            let mut torn = words();
+            torn[at] ^= 1;
+            assert_eq!(parse(&torn), None, "word {at}: the two copies differ");
+        }
+        for at in 0..12 {
+            let mut wrong = words();
+            wrong[at] ^= 1;
+            wrong[12 + at] ^= 1;
+            assert_eq!(parse(&wrong), None, "word {at}: the checksum is wrong");
+        }
+        assert_eq!(parse(&[0; WORDS]), None, "a fresh mapping");
+    }
+}
