@@ -27,6 +27,8 @@ pub struct Changes {
     pub replaced: Vec<Replaced>,
     /// Candidates that are not replicated, where that or its reason is new.
     pub skipped: Vec<Skipped>,
+    /// Every directory that was entered, new or not: where databases may appear.
+    pub directories: Vec<PathBuf>,
     /// What could not be looked at, new or not.
     pub problems: Vec<Problem>,
 }
@@ -56,10 +58,11 @@ impl Rescan {
     pub fn scan(&mut self, attachments: &dyn Attachments) -> Result<Changes, ScanError> {
         let known = &self.known;
         let remembered = |path: &Path| known.get(path);
-        let Survey { seen, problems } = survey(&self.spec, &remembered, attachments)?;
+        let Survey { seen, directories, problems } = survey(&self.spec, &remembered, attachments)?;
 
         let mut before = std::mem::take(&mut self.known);
-        let mut changes = Changes { problems, ..Changes::default() };
+        let directories = directories.iter().map(|relative| self.spec.dir.join(relative)).collect();
+        let mut changes = Changes { directories, problems, ..Changes::default() };
         for now in seen {
             let then = before.remove(&now.relative);
             self.compare(then, now, &mut changes);

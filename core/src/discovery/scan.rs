@@ -115,6 +115,7 @@ pub(super) type Remembered<'a> = dyn Fn(&Path) -> Option<&'a Verdict> + Sync + '
 /// A walk and its verdicts, both sorted by path.
 pub(super) struct Survey {
     pub(super) seen: Vec<Seen>,
+    pub(super) directories: Vec<PathBuf>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -125,7 +126,7 @@ pub(super) fn survey(
     attachments: &dyn Attachments,
 ) -> Result<Survey, ScanError> {
     let pool = walk::threads(spec)?;
-    let Walked { candidates, skipped, mut problems } = walk::walk(spec, &pool)?;
+    let Walked { candidates, directories, skipped, mut problems } = walk::walk(spec, &pool)?;
     let (mut seen, unreadable): (Vec<Seen>, Vec<Option<Problem>>) = pool.install(|| {
         let judged = candidates.into_par_iter().filter_map(|candidate| judge(spec, candidate, remembered, attachments));
         judged.unzip()
@@ -138,7 +139,7 @@ pub(super) fn survey(
         verdict: Verdict::Skip(reason, None),
     }));
     one_name_per_file(spec, &mut seen, remembered);
-    Ok(Survey { seen, problems })
+    Ok(Survey { seen, directories, problems })
 }
 
 /// `None` if the file vanished between walk and look.

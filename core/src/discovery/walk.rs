@@ -37,6 +37,8 @@ pub(super) enum CandidateKind {
 #[derive(Default)]
 pub(super) struct Walked {
     pub(super) candidates: Vec<Candidate>,
+    /// Those that were entered, the root (an empty path) among them.
+    pub(super) directories: Vec<PathBuf>,
     pub(super) skipped: Vec<(PathBuf, SkipReason)>,
     pub(super) problems: Vec<Problem>,
 }
@@ -72,6 +74,7 @@ pub(super) fn walk(spec: &DirSpec, pool: &Arc<ThreadPool>) -> Result<Walked, Sca
             if let Some(error) = read_error.and_then(|error| error.io_error()) {
                 return Err(root_error(spec, "open", clone_of(error)));
             }
+            walked.directories.push(PathBuf::new());
             continue;
         }
         let path = entry.path();
@@ -81,7 +84,7 @@ pub(super) fn walk(spec: &DirSpec, pool: &Arc<ThreadPool>) -> Result<Walked, Sca
             walked.problems.push(Problem { path: spec.dir.join(relative), message });
         }
         match entry.client_state {
-            Decision::Enter => {}
+            Decision::Enter => walked.directories.push(relative.to_owned()),
             Decision::Skip(reason) => walked.skipped.push((relative.to_owned(), reason)),
             Decision::Take => walked.candidates.push(Candidate {
                 relative: relative.to_owned(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock;
-use crate::db::{Checkpoint, CheckpointMode, ColdStamp, Content, Db, DbError, DbErrorKind, DbFiles, SyncReport};
+use crate::db::{Checkpoint, CheckpointMode, ColdStamp, Content, Db, DbError, DbErrorKind, DbFiles, Stamp, SyncReport};
 use crate::ltx::Txid;
 use crate::metrics::{self, DatabaseMetrics};
 
@@ -65,10 +65,11 @@ impl Subject<'_> {
             LocalAction::Sync { db, full_above, .. } => {
                 let before = ColdStamp::of(file);
                 let outcome = self.sync(db, full_above, file);
-                let failed = outcome.1.is_err();
-                // After a failure the stamp of before says what state of the file it was about.
-                let look = ColdLook { hash: stamp_hash(&before), settled: failed };
-                (outcome, look)
+                let attached = outcome.0.is_some();
+                // The stamp of before: what changes while the sync runs is for the next one.
+                let hash = if attached { file_hash(&before) } else { stamp_hash(&before) };
+                let settled = outcome.1.is_err();
+                (outcome, ColdLook { hash, settled })
             }
             LocalAction::Detach { db } => self.detach(db, file),
             LocalAction::Finish { db } => {
@@ -240,8 +241,17 @@ fn proves(before: &ColdStamp, after: &ColdStamp) -> bool {
 
 /// A stamp in eight bytes; never 0.
 pub fn stamp_hash(stamp: &ColdStamp) -> u64 {
+    hash_files(&[stamp.database, stamp.wal])
+}
+
+/// The same without the WAL.
+fn file_hash(stamp: &ColdStamp) -> u64 {
+    hash_files(&[stamp.database])
+}
+
+fn hash_files(files: &[Option<Stamp>]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    for file in [stamp.database, stamp.wal] {
+    for file in files {
         file.map(|file| (file.dev, file.ino, file.size, file.mtime_ns, file.ctime_ns)).hash(&mut hasher);
     }
     hasher.finish().max(1)
@@ -254,18 +264,28 @@ pub fn identity_of(path: &Path) -> Option<Identity> {
     Some(Identity { dev: metadata.dev(), ino: metadata.ino() })
 }
 
-/// What a sweep sees of a file.
-pub fn look(path: &Path, link: bool) -> (Option<Identity>, u64) {
+/// What `stat` says of a database, without opening anything.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// Which file; `None`: none.
+    pub identity: Option<Identity>,
+    /// Stamp of file and WAL.
+    pub stamp: u64,
+    /// Stamp of the file alone.
+    pub file: u64,
+}
+
+/// Looks at a database. Blocks.
+pub fn look(path: &Path, link: bool) -> Look {
     let target = link.then(|| std::fs::canonicalize(path).ok()).flatten();
     let stamp = ColdStamp::of(target.as_deref().unwrap_or(path));
     let identity = stamp.database.map(|file| Identity { dev: file.dev, ino: file.ino });
-    (identity, stamp_hash(&stamp))
+    Look { identity, stamp: stamp_hash(&stamp), file: file_hash(&stamp) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::Stamp;
 
     fn stamp(size: u64, age_s: i64) -> Option<Stamp> {
         let time = clock::unix_millis() * 1_000_000 - age_s * 1_000_000_000;

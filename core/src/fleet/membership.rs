@@ -12,21 +12,34 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::clock;
 use crate::discovery::{Attachments, Changes, FileIdentity, Rescan};
 
 use super::entry::EntryTarget;
 use super::record::{EntryId, Flags, Identity, Lane};
 use super::registration::{self, Candidate};
 use super::shared::{Shared, Stage};
+use super::watch::Watches;
 
 /// Events gather this long before a rescan: a `mkdir -p` or an unpacking archive is many of them.
 const GATHER: Duration = Duration::from_millis(250);
+
+/// A directory that could not be scanned (it was removed, say) is tried again after this time.
+const AFTER_ERROR: Duration = Duration::from_secs(1);
+
+/// After a scan its thread rests for this many times as long as the scan took.
+const REST: u32 = 9;
+
+/// But never longer than this.
+const LONGEST_REST: Duration = Duration::from_secs(5);
 
 /// The directories that are scanned again and again.
 pub struct Membership {
     shared: Arc<Shared>,
     scans: HashMap<EntryId, Arc<Scan>>,
     interval: Duration,
+    requests: RescanRequests,
+    watches: Watches,
 }
 
 /// One directory.
@@ -34,6 +47,8 @@ struct Scan {
     rescan: Mutex<Rescan>,
     /// Something happened that a scan under way may have missed.
     again: AtomicBool,
+    /// The last scan failed, and that was said.
+    failing: AtomicBool,
 }
 
 /// Asks for a rescan of an entry's directory.
@@ -41,10 +56,22 @@ pub type RescanRequests = mpsc::UnboundedSender<EntryId>;
 
 impl Membership {
     /// `scans` are the watched entries, with what their first scan found.
-    pub fn new(shared: Arc<Shared>, scans: HashMap<EntryId, Rescan>, interval: Duration) -> Membership {
-        let scan = |rescan| Arc::new(Scan { rescan: Mutex::new(rescan), again: AtomicBool::new(false) });
+    pub fn new(
+        shared: Arc<Shared>,
+        scans: HashMap<EntryId, Rescan>,
+        interval: Duration,
+        requests: RescanRequests,
+        watches: Watches,
+    ) -> Membership {
+        let scan = |rescan| {
+            Arc::new(Scan {
+                rescan: Mutex::new(rescan),
+                again: AtomicBool::new(false),
+                failing: AtomicBool::new(false),
+            })
+        };
         let scans = scans.into_iter().map(|(entry, rescan)| (entry, scan(rescan))).collect();
-        Membership { shared, scans, interval }
+        Membership { shared, scans, interval, requests, watches }
     }
 
     /// Rescans until the fleet shuts down.
@@ -76,7 +103,7 @@ impl Membership {
     /// Starts a scan; one that is under way is followed by another.
     fn scan(&self, entry: EntryId) {
         let Some(scan) = self.scans.get(&entry).cloned() else { return };
-        let shared = Arc::clone(&self.shared);
+        let (shared, requests, watches) = (Arc::clone(&self.shared), self.requests.clone(), self.watches.clone());
         scan.again.store(true, Ordering::SeqCst);
         self.shared.runtime.spawn_blocking(move || {
             let mut rescan = match scan.rescan.try_lock() {
@@ -84,14 +111,35 @@ impl Membership {
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => return,
             };
-            while scan.again.swap(false, Ordering::SeqCst) {
+            while scan.again.swap(false, Ordering::SeqCst) && *shared.stage.borrow() == Stage::Running {
+                let started = clock::monotonic();
                 match rescan.scan(&*shared) {
-                    Ok(changes) => apply(&shared, entry, changes),
-                    Err(error) => tracing::warn!(dir = %rescan.spec().dir.display(), %error, "directory watcher error"),
+                    Ok(mut changes) => {
+                        scan.failing.store(false, Ordering::SeqCst);
+                        watches.add(std::mem::take(&mut changes.directories), Some(entry));
+                        apply(&shared, entry, changes);
+                    }
+                    Err(error) => {
+                        if !scan.failing.swap(true, Ordering::SeqCst) {
+                            tracing::warn!(dir = %rescan.spec().dir.display(), %error, "directory watcher error");
+                        }
+                        request_later(&shared, &requests, entry, AFTER_ERROR);
+                    }
                 }
+                // A file that is no database but written all the time asks for scans all the time.
+                clock::sleep((started.elapsed() * REST).min(LONGEST_REST));
             }
         });
     }
+}
+
+fn request_later(shared: &Shared, requests: &RescanRequests, entry: EntryId, pause: Duration) {
+    let requests = requests.clone();
+    shared.runtime.spawn(async move {
+        tokio::time::sleep(pause).await;
+        // The receiver ends with the fleet.
+        let _ = requests.send(entry);
+    });
 }
 
 /// Adds, removes and renews what a rescan found changed. Blocks: files are looked at.

@@ -74,6 +74,7 @@ pub use waiters::Synced;
 pub struct Fleet {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    watches: Option<watch::Watches>,
     mode: Mode,
 }
 
@@ -132,5 +133,7 @@ impl Drop for Fleet {
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_levels;
 #[cfg(test)]
 mod tests_replica;

@@ -116,6 +116,8 @@ impl Flags {
     pub const UNSETTLED: Flags = Flags(1 << 13);
     /// The path is a symbolic link: the WAL lies beside its target.
     pub const LINK: Flags = Flags(1 << 14);
+    /// A worker is to look at the file.
+    pub const TOUCHED: Flags = Flags(1 << 15);
     /// The last local work of a row that is being removed is done.
     pub const FINISHED: Flags = Flags(1 << 12);
 
@@ -231,7 +233,8 @@ pub struct Record {
     pub name: Arc<OsStr>,
     /// Which file it was when last looked at; `None` while none was seen.
     pub identity: Option<Identity>,
-    /// Hash of the cold stamp taken when it was last detached; 0 = none, do not trust.
+    /// Hash of what `stat` said: while cold of the file and its WAL when it was detached, while attached of the file
+    /// alone before the last sync. 0 = none.
     pub stamp: u64,
     /// Newest local LTX file.
     pub local: Txid,

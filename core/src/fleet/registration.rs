@@ -11,7 +11,7 @@ use litestream_sdk::ReplicaPath;
 use crate::metrics;
 
 use super::entry::Entry;
-use super::local_work::look;
+use super::local_work::{Look, look};
 use super::owners::Taken;
 use super::record::{DbId, EntryId, Flags, Identity, Lane};
 use super::saved_state::{self, SavedState};
@@ -68,7 +68,7 @@ pub enum Refused {
 
 /// Looks at a candidate: the file, its saved state, its place.
 pub fn prepare(candidate: Candidate, entry: &Entry) -> Prepared {
-    let (identity, stamp) = look(&candidate.path, candidate.link);
+    let Look { identity, stamp, .. } = look(&candidate.path, candidate.link);
     let state_dir = entry.meta_path(&candidate.path);
     let place = entry.replica_path(&candidate.path).map_err(|error| error.message);
     let name = saved_state::replica_name(entry, &candidate.path);

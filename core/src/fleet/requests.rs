@@ -7,7 +7,7 @@ use super::Fleet;
 use super::entry::{Entry, EntryTarget};
 use super::record::{DbId, Flags};
 use super::registration::{self, Candidate};
-use super::start::{self, Mode};
+use super::start;
 use super::status::StatusRow;
 use super::waiters::Synced;
 
@@ -71,7 +71,10 @@ impl Fleet {
         if self.shared.find(&path).is_some() {
             return Ok(false);
         }
-        let id = start::add_entry(&self.shared, Arc::new(entry), Mode::Continuous);
+        let id = start::add_entry(&self.shared, Arc::new(entry), self.mode);
+        if let (Some(watches), Some(dir)) = (&self.watches, path.parent()) {
+            watches.add(vec![dir.to_owned()], None);
+        }
         let shared = Arc::clone(&self.shared);
         let registered = tokio::task::spawn_blocking(move || {
             let candidate = Candidate { link: path.is_symlink(), path, entry: id };

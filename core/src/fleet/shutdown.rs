@@ -72,8 +72,8 @@ async fn last_look(shared: &Arc<Shared>) {
             let paths: Vec<_> =
                 shared.look(|state| part.iter().map(|(id, _)| state.scheduler.table.path(*id)).collect());
             let see = |(&(id, link), path): (&(DbId, bool), &PathBuf)| {
-                let (identity, stamp) = look(path, link);
-                SweepSeen { id, identity, stamp }
+                let seen = look(path, link);
+                SweepSeen { id, identity: seen.identity, stamp: seen.stamp, file: seen.file }
             };
             let seen: Vec<SweepSeen> = part.iter().zip(&paths).map(see).collect();
             shared.update(|state, now| state.scheduler.finish_sweep(&seen, now));

@@ -23,7 +23,7 @@ use super::record::EntryId;
 use super::registration::{self, Candidate, Refused};
 use super::scheduler::{Limits, PoolId, Scheduler, Timing};
 use super::shared::{FEW, Shared};
-use super::{Fleet, workers};
+use super::{Fleet, watch, workers};
 
 /// A database without news is detached after this time: long enough that files are old enough to be recognised, short
 /// enough that a fleet that was busy once does not keep its descriptors.
@@ -156,18 +156,27 @@ impl Fleet {
         register_all(&shared, candidates, parts.mode).await?;
         log_start(&shared);
         let threads = workers::start(&shared, workers).map_err(StartError::Threads)?;
-        let mut fleet = Fleet { shared, threads: threads.into(), mode: parts.mode };
+        let mut fleet = Fleet { shared, threads: threads.into(), watches: None, mode: parts.mode };
         if parts.mode == Mode::Continuous {
-            fleet.watch(rescans, parts.scan_interval);
+            fleet.watch(rescans, parts.scan_interval)?;
         }
         Ok(fleet)
     }
 
-    fn watch(&mut self, rescans: HashMap<EntryId, Rescan>, interval: Duration) {
+    fn watch(&mut self, rescans: HashMap<EntryId, Rescan>, interval: Duration) -> Result<(), StartError> {
         let (requests, receiver) = tokio::sync::mpsc::unbounded_channel();
-        super::watch::start(&self.shared, requests, interval);
-        let membership = Membership::new(Arc::clone(&self.shared), rescans, interval);
+        let directories =
+            self.shared.look(|state| state.scheduler.table.directories().map(|dir| dir.to_path_buf()).collect());
+        let again = requests.clone();
+        let watches = watch::start(&self.shared, requests, directories, interval).map_err(StartError::Threads)?;
+        for entry in rescans.keys() {
+            // What appeared between the first scan and the first watch. The receiver is right here.
+            let _ = again.send(*entry);
+        }
+        let membership = Membership::new(Arc::clone(&self.shared), rescans, interval, again, watches.clone());
         self.shared.runtime.spawn(membership.run(receiver));
+        self.watches = Some(watches);
+        Ok(())
     }
 }
 

@@ -10,7 +10,8 @@ use futures::FutureExt;
 use crate::ltx::{Level, Txid};
 
 use super::jobs;
-use super::scheduler::{LevelsEnd, LevelsWork, UploadDone, UploadEnd, UploadWork};
+use super::record::Levels;
+use super::scheduler::{LevelsEnd, LevelsWork, UploadEnd, UploadWork};
 use super::shared::{Shared, Stage};
 use super::upload::{self, Arrivals};
 
@@ -19,22 +20,19 @@ impl Shared {
     pub(super) fn spawn_upload(self: &Arc<Self>, work: UploadWork) {
         let shared = Arc::clone(self);
         self.runtime.spawn(async move {
-            let done = shared.upload(&work).await;
-            shared.update(|state, now| state.scheduler.finish_upload(&work, done, now));
+            let end = shared.upload(&work).await;
+            shared.update(|state, now| state.scheduler.finish_upload(&work, end, now));
             shared.save_if_at_rest(work.id, work.entry, &work.path).await;
         });
     }
 
-    async fn upload(self: &Arc<Self>, work: &UploadWork) -> UploadDone {
-        let failed = |message: &str| UploadDone {
-            contacted: None,
-            end: UploadEnd::Failed { message: message.to_owned(), store: false },
-        };
+    async fn upload(self: &Arc<Self>, work: &UploadWork) -> UploadEnd {
+        let failed = |message: &str| UploadEnd::Failed { message: message.to_owned(), store: false };
         let Some(entry) = self.entry(work.entry) else { return failed("the configuration entry is gone") };
         let arrivals = Noted { shared: self, work };
         let run = AssertUnwindSafe(upload::run(work, &entry, &arrivals)).catch_unwind();
         tokio::select! {
-            done = run => done.unwrap_or_else(|_| failed("internal error: the upload panicked; please report it")),
+            end = run => end.unwrap_or_else(|_| failed("internal error: the upload panicked; please report it")),
             () = self.reached(Stage::Cut) => failed("interrupted by shutdown"),
         }
     }
@@ -70,6 +68,10 @@ struct Noted<'a> {
 }
 
 impl Arrivals for Noted<'_> {
+    fn listed(&self, levels: Levels) {
+        self.shared.update(|state, _| state.scheduler.listed(self.work.id, levels));
+    }
+
     fn arrived(&self, level: Level, txid: Txid, _bytes: u64) {
         self.shared.update(|state, now| {
             let unix = state.scheduler.unix(now);

@@ -228,3 +228,52 @@ async fn requests_sync_stop_start_and_unregister() {
     a.commit();
     bench.expect_rows("a.db", 4).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_is_noticed_by_its_event_alone() {
+    let mut bench = Bench::new();
+    let a = Application::open(&bench.path("a.db"));
+    let fleet = bench.start(false).await;
+    bench.expect_rows("a.db", 0).await;
+    fleet.shutdown(shutdown_request(), pending()).await;
+    // From here on nothing looks on its own for hours.
+    bench.scan_interval = Duration::from_secs(7200);
+    let mut entry = bench.directory(false).await;
+    entry.monitor_interval = Some(Duration::from_secs(7200));
+    let fleet = Fleet::start(bench.parts(vec![entry], Mode::Continuous)).await.unwrap();
+    until(
+        || "the first look".into(),
+        async || {
+            let row = fleet.status(&bench.path("a.db"));
+            row.is_some_and(|row| row.status == DatabaseStatus::Replicating && !row.busy)
+        },
+    )
+    .await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    a.commit();
+    bench.expect_rows("a.db", 1).await;
+    fleet.shutdown(shutdown_request(), pending()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_replaced_or_created_later_is_noticed() {
+    let bench = Bench::new();
+    let path = bench.path("a.sqlite");
+    let entry = bench.entry(EntryTarget::Path(path.clone()), "r/a").await;
+    let fleet = Fleet::start(bench.parts(vec![entry], Mode::Continuous)).await.unwrap();
+    assert_eq!(fleet.status(&path).unwrap().status, DatabaseStatus::Missing);
+    Application::make(&path, 2);
+    bench.expect_rows("a", 2).await;
+    Application::make(&bench.path("other"), 7);
+    // As it must be done with SQLite: a WAL that stays would be replayed into the new file by whoever opens it.
+    ["a.sqlite-wal", "a.sqlite-shm"].map(|name| std::fs::remove_file(bench.path(name)).ok());
+    std::fs::rename(bench.path("other"), &path).unwrap();
+    bench.expect_rows("a", 7).await;
+    std::fs::remove_file(&path).unwrap();
+    until(|| "its absence is shown".into(), async || fleet.status(&path).unwrap().status == DatabaseStatus::Missing)
+        .await;
+    Application::make(&path, 1);
+    bench.expect_rows("a", 1).await;
+    let report = fleet.shutdown(shutdown_request(), pending()).await;
+    assert_eq!(report, ShutdownReport::default());
+}

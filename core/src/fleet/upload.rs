@@ -12,11 +12,14 @@ use crate::replica::{Layout, Remote, ReplicaClient, Verdict, contiguous, judge, 
 use super::entry::Entry;
 use super::local_file::{self, LocalLtx};
 use super::record::Levels;
-use super::scheduler::{UploadDone, UploadEnd, UploadWork};
+use super::scheduler::{UploadEnd, UploadWork};
 use super::snapshot;
 
-/// Hears of each file that has arrived.
+/// Hears at once of what becomes known of the replica.
 pub trait Arrivals: Sync {
+    /// The replica was listed.
+    fn listed(&self, levels: Levels);
+
     /// A file of this level, up to this TXID, is on the replica.
     fn arrived(&self, level: Level, txid: Txid, bytes: u64);
 }
@@ -36,24 +39,17 @@ impl From<StorageError> for Stop {
 }
 
 /// Runs it.
-pub async fn run(work: &UploadWork, entry: &Entry, arrivals: &dyn Arrivals) -> UploadDone {
-    let mut contacted = None;
-    let end = match steps(work, entry, arrivals, &mut contacted).await {
+pub async fn run(work: &UploadWork, entry: &Entry, arrivals: &dyn Arrivals) -> UploadEnd {
+    match steps(work, entry, arrivals).await {
         Ok(()) => UploadEnd::Done,
         Err(Stop::End(end)) => end,
         Err(Stop::Store(error)) => {
             UploadEnd::Failed { message: format!("replica {}: {error}", entry.destination.kind()), store: true }
         }
-    };
-    UploadDone { contacted, end }
+    }
 }
 
-async fn steps(
-    work: &UploadWork,
-    entry: &Entry,
-    arrivals: &dyn Arrivals,
-    contacted: &mut Option<Levels>,
-) -> Result<(), Stop> {
+async fn steps(work: &UploadWork, entry: &Entry, arrivals: &dyn Arrivals) -> Result<(), Stop> {
     let meta = MetaDir::new(entry.meta_path(&work.path));
     let mut levels = work.levels;
     let mut needs_snapshot = work.needs_snapshot;
@@ -63,7 +59,8 @@ async fn steps(
         let client = detect(entry, &work.path).await?;
         let remote = Remote::of(&client.list_all().await?);
         // What was learned is kept whatever the verdict: the next run starts from it.
-        levels = *contacted.insert(learned(&remote, client.layout(), work.levels));
+        levels = learned(&remote, client.layout(), work.levels);
+        arrivals.listed(levels);
         check_continuity(&client, &remote, &meta, work).await?;
         needs_snapshot |= remote.restorable != remote.position();
         client

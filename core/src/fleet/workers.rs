@@ -78,8 +78,8 @@ fn next(shared: &Arc<Shared>) -> Option<Task> {
 
 fn sweep(shared: &Arc<Shared>, items: Vec<SweepItem>) {
     let look = |item: SweepItem| {
-        let (identity, stamp) = local_work::look(&item.path, item.link);
-        SweepSeen { id: item.id, identity, stamp }
+        let seen = local_work::look(&item.path, item.link);
+        SweepSeen { id: item.id, identity: seen.identity, stamp: seen.stamp, file: seen.file }
     };
     let seen: Vec<SweepSeen> = items.into_iter().map(look).collect();
     shared.update(|state, now| state.scheduler.finish_sweep(&seen, now));

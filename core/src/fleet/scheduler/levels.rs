@@ -86,7 +86,7 @@ impl<D: HotDb> Scheduler<D> {
                 let path = self.table.path(id);
                 return Some(LevelsWork { id, path, entry, started: now, job, levels, local });
             }
-            self.succeeded(id, Lane::Levels, false, now);
+            self.set_idle(id, Lane::Levels);
             self.plan_levels(id, now);
         }
         None

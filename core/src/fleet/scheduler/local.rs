@@ -9,7 +9,7 @@ use crate::ltx::Txid;
 use super::super::due::Tick;
 use super::super::hot_set::HotDb;
 use super::super::record::{DbId, EntryId, Flags, Identity, Lane, Phase};
-use super::{Event, Scheduler};
+use super::Scheduler;
 
 /// A WAL is written before its commit is published, so the first look after an event often comes too early. Looks
 /// after 1, 2, 4 .. 64, 64 .. ms, for about a second, cost nanoseconds each and cover the fsync in between.
@@ -78,7 +78,7 @@ pub struct LocalDone<D> {
     pub db: Option<D>,
     /// What came of it.
     pub result: Result<LocalReport, LocalFailure>,
-    /// The stamp to compare with while it is cold; 0 = none.
+    /// The stamp to compare with, see [`Record::stamp`](super::super::record::Record::stamp).
     pub stamp: u64,
     /// An equal stamp proves that nothing happened. False: look again soon, whatever the stamp says.
     pub settled: bool,
@@ -118,30 +118,42 @@ pub struct LocalFailure {
 }
 
 impl<D: HotDb> Scheduler<D> {
-    /// Somebody wrote to the database or its WAL. A hint: it may be too early to see anything.
-    pub fn changed(&mut self, id: DbId, now: Tick) {
-        let Some(record) = self.table.get(id) else { return };
+    /// Somebody wrote to the database or its WAL. A hint: it may be too early to see anything. True if that planned
+    /// something new; a database that is written to all the time has its next run planned already.
+    pub fn changed(&mut self, id: DbId, now: Tick) -> bool {
+        let Some(record) = self.table.get(id) else { return false };
         let monitored = self.timing(record.entry).is_some_and(|timing| timing.monitor_interval.is_some());
-        if self.closing || !monitored {
-            return;
+        let flags = record.flags;
+        if self.closing || !monitored || flags.has(Flags::STOPPED) {
+            return false;
+        }
+        if flags.has(Flags::MISSING) {
+            return self.touch(id);
         }
         match self.hot.get(id) {
-            Some(db) if db.has_news() => self.want(id, Lane::Local, now),
+            Some(db) if db.has_news() => self.want_sooner(id, now),
             Some(_) => self.start_looking(id, now),
-            None => {
-                self.want(id, Lane::Local, now);
-                self.start_looking(id, now);
-            }
+            None => self.want_sooner(id, now) | self.start_looking(id, now),
         }
     }
 
+    /// Wants a local run. True if none was planned for as soon.
+    fn want_sooner(&mut self, id: DbId, now: Tick) -> bool {
+        let planned = |scheduler: &Self| scheduler.table.get(id).map(|record| *record.lane(Lane::Local));
+        let Some(before) = planned(self) else { return false };
+        self.want(id, Lane::Local, now);
+        planned(self).is_some_and(|after| after.due < before.due)
+    }
+
     /// One chain of looks for each database, however many events arrive.
-    fn start_looking(&mut self, id: DbId, now: Tick) {
-        let Some(record) = self.table.get_mut(id) else { return };
-        if !record.flags.has(Flags::LOOKING) {
+    fn start_looking(&mut self, id: DbId, now: Tick) -> bool {
+        let Some(record) = self.table.get_mut(id) else { return false };
+        let starts = !record.flags.has(Flags::LOOKING);
+        if starts {
             record.flags.set(Flags::LOOKING, true);
             self.look_later(id, 0, now);
         }
+        starts
     }
 
     fn look_later(&mut self, id: DbId, tries: u8, now: Tick) {
@@ -165,8 +177,11 @@ impl<D: HotDb> Scheduler<D> {
                 continue;
             }
             record.flags.set(Flags::LOOKING, false);
-            if self.hot.get(id).is_some_and(HotDb::has_news) {
-                self.want(id, Lane::Local, now);
+            match self.hot.get(id) {
+                Some(db) if db.has_news() => self.want(id, Lane::Local, now),
+                // Somebody wrote, and it was no commit: a checkpoint, or another file was copied over this one.
+                Some(_) => drop(self.touch(id)),
+                None => {}
             }
         }
     }
@@ -235,12 +250,9 @@ impl<D: HotDb> Scheduler<D> {
 
     /// A hot database without work: ends the run, and comes back when it may be detached.
     fn rest(&mut self, id: DbId, now: Tick) {
-        let Some(record) = self.table.get_mut(id) else { return };
-        let state = record.lane_mut(Lane::Local);
-        state.phase = Phase::Idle;
-        state.again = false;
+        // Nothing was looked at, so nobody who waits for a run is told.
+        self.set_idle(id, Lane::Local);
         self.come_again(id, now);
-        self.events.push(Event::Ended(id, Lane::Local, false));
     }
 
     fn requeue(&mut self, id: DbId) {
@@ -277,8 +289,7 @@ impl<D: HotDb> Scheduler<D> {
         let Some(record) = self.table.get_mut(id) else { return };
         record.flags.set(Flags::HOT, attached);
         record.flags.set(Flags::UNSETTLED, !attached && !done.settled);
-        let stamp = if attached { 0 } else { done.stamp };
-        if stamp != std::mem::replace(&mut record.stamp, stamp) {
+        if done.stamp != std::mem::replace(&mut record.stamp, done.stamp) {
             record.flags.set(Flags::SAVED, false);
         }
         let again = std::mem::take(&mut record.lane_mut(Lane::Local).again);

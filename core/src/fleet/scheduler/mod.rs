@@ -32,7 +32,7 @@ pub use levels::{LevelsEnd, LevelsWork};
 pub use lifecycle::Admission;
 pub use local::{LocalAction, LocalDone, LocalFailure, LocalReport, LocalWork};
 pub use sweep::{SweepItem, SweepSeen};
-pub use upload::{UploadDone, UploadEnd, UploadWork};
+pub use upload::{UploadEnd, UploadWork};
 
 /// A store that databases share: its queue, its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,6 +100,8 @@ pub struct Scheduler<D> {
     levels_ready: VecDeque<DbId>,
     levelling: usize,
     sweeps: Vec<sweep::Sweep>,
+    /// Files to look at out of turn.
+    touched: VecDeque<DbId>,
     /// How often the attached databases are asked for news.
     hot_look: Option<Duration>,
     next_hot_look: Tick,
@@ -133,6 +135,7 @@ impl<D: HotDb> Scheduler<D> {
             levels_ready: VecDeque::new(),
             levelling: 0,
             sweeps: Vec::new(),
+            touched: VecDeque::new(),
             hot_look: None,
             next_hot_look: Tick(0),
             full_files: HashMap::new(),
@@ -262,6 +265,14 @@ impl<D: HotDb> Scheduler<D> {
         }
     }
 
+    /// Ends a run that turned out to have nothing to do.
+    fn set_idle(&mut self, id: DbId, lane: Lane) {
+        if let Some(record) = self.table.get_mut(id) {
+            let state = record.lane_mut(lane);
+            (state.phase, state.again) = (Phase::Idle, false);
+        }
+    }
+
     /// Ends a run that went well; the next one is not before `not_before`.
     fn succeeded(&mut self, id: DbId, lane: Lane, news: bool, not_before: Tick) {
         let Some(record) = self.table.get_mut(id) else { return };
@@ -313,6 +324,7 @@ impl<D: HotDb> Scheduler<D> {
         self.retry_interval = Some(interval);
         self.sweeps.clear();
         self.looks.clear();
+        self.touched.clear();
         let all: Vec<DbId> = self.table.iter().map(|(id, _)| id).collect();
         for id in all {
             self.close_one(id, now);

@@ -37,23 +37,36 @@ pub struct SweepSeen {
     pub id: DbId,
     /// Which file stands there; `None`: none.
     pub identity: Option<Identity>,
-    /// Its stamp.
+    /// Stamp of file and WAL.
     pub stamp: u64,
+    /// Stamp of the file alone.
+    pub file: u64,
 }
 
 impl<D: HotDb> Scheduler<D> {
     /// One sweep for each interval that some entry wants.
     pub(super) fn arrange_sweeps(&mut self, now: Tick) {
+        if self.closing {
+            return;
+        }
         let wanted: std::collections::BTreeSet<Duration> =
             self.timings.iter().filter(|timing| timing.monitor_interval.is_some()).map(|t| t.sweep_interval).collect();
         self.sweeps.retain(|sweep| wanted.contains(&sweep.interval));
         for interval in wanted {
             if !self.sweeps.iter().any(|sweep| sweep.interval == interval) {
-                self.sweeps.push(Sweep { interval, cursor: 0, next: now.after(interval) });
+                // It begins at once: what happened before is unknown.
+                self.sweeps.push(Sweep { interval, cursor: 0, next: now });
             }
         }
         let shortest = self.timings.iter().filter_map(|timing| timing.monitor_interval).min();
         self.hot_look = shortest;
+    }
+
+    /// Every sweep begins anew, at once.
+    pub fn sweep_now(&mut self, now: Tick) {
+        for sweep in &mut self.sweeps {
+            (sweep.cursor, sweep.next) = (0, now);
+        }
     }
 
     pub(super) fn next_sweep(&self, now: Tick) -> Tick {
@@ -74,13 +87,44 @@ impl<D: HotDb> Scheduler<D> {
         }
     }
 
+    /// Has a file looked at out of turn. True if that was not planned yet.
+    pub fn touch(&mut self, id: DbId) -> bool {
+        let Some(record) = self.table.get_mut(id) else { return false };
+        let planned = record.flags.has(Flags::TOUCHED) || self.closing;
+        if !planned {
+            record.flags.set(Flags::TOUCHED, true);
+            self.touched.push_back(id);
+        }
+        !planned
+    }
+
     /// True if a step of a sweep is due.
     pub(super) fn sweep_due(&self, now: Tick) -> bool {
-        self.sweeps.iter().any(|sweep| sweep.next <= now)
+        !self.touched.is_empty() || self.sweeps.iter().any(|sweep| sweep.next <= now)
     }
 
     /// The files to look at now; empty while no step is due.
     pub fn take_sweep(&mut self, now: Tick) -> Vec<SweepItem> {
+        let mut ids = self.take_touched();
+        if ids.is_empty() {
+            ids = self.take_step(now);
+        }
+        let link = |id| self.table.get(id).is_some_and(|record| record.flags.has(Flags::LINK));
+        ids.into_iter().map(|id| SweepItem { id, path: self.table.path(id), link: link(id) }).collect()
+    }
+
+    fn take_touched(&mut self) -> Vec<DbId> {
+        let count = self.touched.len().min(STEP as usize);
+        let ids: Vec<DbId> = self.touched.drain(..count).collect();
+        for id in &ids {
+            if let Some(record) = self.table.get_mut(*id) {
+                record.flags.set(Flags::TOUCHED, false);
+            }
+        }
+        ids
+    }
+
+    fn take_step(&mut self, now: Tick) -> Vec<DbId> {
         let slots = self.table.slots();
         let Some(index) = self.sweeps.iter().position(|sweep| sweep.next <= now) else { return Vec::new() };
         let sweep = &mut self.sweeps[index];
@@ -91,9 +135,7 @@ impl<D: HotDb> Scheduler<D> {
         sweep.cursor = to;
         // At least a millisecond, or a table of millions would never let go of the lock.
         sweep.next = now.after((interval / steps).max(Duration::from_millis(1)));
-        let ids = (from..to).map(DbId).filter(|id| self.sweepable(*id, interval)).collect::<Vec<_>>();
-        let link = |id| self.table.get(id).is_some_and(|record| record.flags.has(Flags::LINK));
-        ids.into_iter().map(|id| SweepItem { id, path: self.table.path(id), link: link(id) }).collect()
+        (from..to).map(DbId).filter(|id| self.sweepable(*id, interval)).collect()
     }
 
     fn sweepable(&self, id: DbId, interval: Duration) -> bool {
@@ -131,7 +173,7 @@ impl<D: HotDb> Scheduler<D> {
             Some(_) => {
                 record.flags.set(Flags::MISSING, false);
                 if hot {
-                    if moved {
+                    if moved || record.stamp != seen.file {
                         record.flags.set(Flags::FORCED, true);
                         self.want(id, Lane::Local, now);
                     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::super::record::{Identity, Job, Levels};
+use super::super::record::{Identity, Job};
 use super::*;
 use crate::ltx::Level;
 
@@ -77,6 +77,7 @@ impl Bench {
                 id: item.id,
                 identity: self.scheduler.table.get(item.id).and_then(|record| record.identity),
                 stamp: self.commits[&item.id].load(Relaxed),
+                file: 1,
             };
             self.scheduler.finish_sweep(&[seen], self.now);
             worked = true;
@@ -87,8 +88,8 @@ impl Bench {
         }
         while let Some(work) = self.scheduler.take_upload(self.now) {
             self.scheduler.uploaded(work.id, Level::RAW, work.local, 1);
-            let contacted = (!work.contacted).then(|| self.scheduler.table.get(work.id).unwrap().levels);
-            self.scheduler.finish_upload(&work, UploadDone { contacted, end: UploadEnd::Done }, self.now);
+            self.scheduler.listed(work.id, self.scheduler.table.get(work.id).unwrap().levels);
+            self.scheduler.finish_upload(&work, UploadEnd::Done, self.now);
             worked = true;
         }
         self.scheduler.advance(self.now);
@@ -117,7 +118,8 @@ impl Bench {
         let wrote = self.copied.insert(id, commits) != Some(commits);
         let report = LocalReport::Synced { txid: Txid(commits), wrote, full: None, more: false, unsettled: false };
         let identity = self.scheduler.table.get(id).and_then(|record| record.identity);
-        let done = LocalDone { db, result: Ok(report), stamp: commits, settled: true, identity };
+        let stamp = if db.is_some() { 1 } else { commits };
+        let done = LocalDone { db, result: Ok(report), stamp, settled: true, identity };
         self.scheduler.finish_local(id, done, started, self.now);
     }
 
@@ -266,7 +268,7 @@ fn a_dead_store_takes_one_place_and_recovers_as_one() {
     while failed < 10 {
         let work = bench.scheduler.take_upload(bench.now).expect("a dead store is still probed");
         let end = UploadEnd::Failed { message: "down".into(), store: true };
-        bench.scheduler.finish_upload(&work, UploadDone { contacted: None, end }, bench.now);
+        bench.scheduler.finish_upload(&work, end, bench.now);
         failed += 1;
     }
     bench.now = bench.now.after(SECOND);
@@ -274,8 +276,7 @@ fn a_dead_store_takes_one_place_and_recovers_as_one() {
     let probe = bench.scheduler.take_upload(bench.now).unwrap();
     assert!(bench.scheduler.take_upload(bench.now).is_none(), "one probe at a time");
     bench.now = bench.now.after(Duration::from_millis(1));
-    let contacted = Some(Levels::default());
-    bench.scheduler.finish_upload(&probe, UploadDone { contacted, end: UploadEnd::Done }, bench.now);
+    bench.scheduler.finish_upload(&probe, UploadEnd::Done, bench.now);
     bench.scheduler.advance(bench.now);
     assert!(bench.scheduler.take_upload(bench.now).is_some());
     assert!(bench.scheduler.take_upload(bench.now).is_some(), "the store's limit is back");
@@ -322,7 +323,7 @@ fn another_writer_stops_the_uploads_of_that_database_only() {
     let work = bench.scheduler.take_upload(bench.now).unwrap();
     assert_eq!(work.id, a);
     let end = UploadEnd::Conflict("another program".into());
-    bench.scheduler.finish_upload(&work, UploadDone { contacted: None, end }, bench.now);
+    bench.scheduler.finish_upload(&work, end, bench.now);
     bench.run(3600 * SECOND);
     assert!(!bench.scheduler.table.get(a).unwrap().uploaded());
     assert!(bench.scheduler.table.get(b).unwrap().uploaded());
@@ -362,7 +363,7 @@ fn a_missing_file_waits_without_failing_and_is_seen_when_it_comes() {
     assert_eq!(bench.run(60 * SECOND), []);
     bench
         .scheduler
-        .finish_sweep(&[SweepSeen { id, identity: Some(Identity { dev: 1, ino: 99 }), stamp: 5 }], bench.now);
+        .finish_sweep(&[SweepSeen { id, identity: Some(Identity { dev: 1, ino: 99 }), stamp: 5, file: 5 }], bench.now);
     assert_eq!(bench.run(SECOND), [(id, "sync")]);
 }
 

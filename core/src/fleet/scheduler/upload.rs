@@ -46,14 +46,6 @@ pub struct UploadWork {
 }
 
 /// How an upload ended.
-pub struct UploadDone {
-    /// What is known of the replica now, if it was listed.
-    pub contacted: Option<Levels>,
-    /// What came of it.
-    pub end: UploadEnd,
-}
-
-/// See [`UploadDone`].
 #[derive(Debug)]
 pub enum UploadEnd {
     /// All that was asked for, or a full round of it, is on the replica.
@@ -111,6 +103,17 @@ impl<D: HotDb> Scheduler<D> {
         None
     }
 
+    /// Notes what a listing of the replica showed.
+    pub fn listed(&mut self, id: DbId, levels: Levels) {
+        let Some(record) = self.table.get_mut(id) else { return };
+        // What is planned may have been planned anew while the listing was under way.
+        let levels = Levels { due: record.levels.due, ..levels };
+        if levels != std::mem::replace(&mut record.levels, levels) {
+            record.flags.set(Flags::SAVED, false);
+        }
+        record.flags.set(Flags::CONTACTED, true);
+    }
+
     /// Notes that a file is on the replica.
     pub fn uploaded(&mut self, id: DbId, level: Level, txid: Txid, unix_seconds: u32) {
         let Some(record) = self.table.get_mut(id) else { return };
@@ -130,19 +133,11 @@ impl<D: HotDb> Scheduler<D> {
     }
 
     /// Takes a database back from an upload.
-    pub fn finish_upload(&mut self, work: &UploadWork, done: UploadDone, now: Tick) {
+    pub fn finish_upload(&mut self, work: &UploadWork, end: UploadEnd, now: Tick) {
         let id = work.id;
         self.uploading = self.uploading.saturating_sub(1);
-        self.note_pool(work.entry, &done.end, now);
-        if let Some(levels) = done.contacted
-            && let Some(record) = self.table.get_mut(id)
-        {
-            if levels != std::mem::replace(&mut record.levels, levels) {
-                record.flags.set(Flags::SAVED, false);
-            }
-            record.flags.set(Flags::CONTACTED, true);
-        }
-        match done.end {
+        self.note_pool(work.entry, &end, now);
+        match end {
             UploadEnd::Done => self.upload_succeeded(work, now),
             UploadEnd::NeedsFullFile { above, snapshot } => {
                 self.succeeded(id, Lane::Upload, false, now);
