@@ -48,6 +48,8 @@ impl<'d> NameCheck<'d> {
             _ if is_key(Place::Database, name) => {
                 self.warn(document, entry, name, "it belongs into an element of `dbs`");
             }
+            // Litestream ignores it, and the file's author does not mean it for a key.
+            _ if entry.value.anchored => {}
             _ => match entry.value.content {
                 Content::Table(_) => {
                     let known = keys_of(Place::Global).map(|key| first_part(key.name));

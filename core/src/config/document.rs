@@ -24,6 +24,8 @@ pub(super) struct Document {
 pub(super) struct Node {
     /// Where it begins, counted from 1.
     pub(super) line: u32,
+    /// It is there to be named elsewhere in the file (`&name`).
+    pub(super) anchored: bool,
     pub(super) content: Content,
 }
 

@@ -54,12 +54,13 @@ fn node(item: &Item, line: u32, lines: &Lines) -> Node {
         Item::ArrayOfTables(tables) => {
             let each = |inner: &toml_edit::Table| Node {
                 line: lines.of_span(inner.span()).unwrap_or(line),
+                anchored: false,
                 content: Content::Table(table(inner, lines)),
             };
             Content::List(tables.iter().map(each).collect())
         }
     };
-    Node { line, content }
+    Node { line, anchored: false, content }
 }
 
 fn of_value(value: &Value, line: u32, lines: &Lines) -> Node {
@@ -74,7 +75,7 @@ fn of_value(value: &Value, line: u32, lines: &Lines) -> Node {
         Value::Array(values) => Content::List(values.iter().map(|value| of_value(value, line, lines)).collect()),
         Value::InlineTable(inner) => Content::Table(table(inner, lines)),
     };
-    Node { line, content }
+    Node { line, anchored: false, content }
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl<'input> Builder<'input> {
             Event::MappingStart(anchor, _) => (anchor, Content::Table(self.table(depth)?)),
             _ => return Err(error(line, "a value is expected")),
         };
-        let node = Node { line, content };
+        let node = Node { line, anchored: anchor > 0, content };
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
         }

@@ -23,6 +23,15 @@ fn unknown_keys_are_all_reported_with_line_and_nearest_key() {
 }
 
 #[test]
+fn what_stands_there_to_be_named_elsewhere_is_no_misspelt_key() {
+    let text = "defaults: &d {busy-timeout: 2s}\nhome: &h /h\ndbs:\n- <<: *d\n  path: a\n  replica: {path: *h}\n";
+    let loaded = load_yaml(text).unwrap();
+    assert!(loaded.warnings.is_empty() && loaded.config.replica_defaults.is_empty());
+    assert_eq!(loaded.config.dbs[0].settings.busy_timeout, Duration::from_secs(2));
+    assert!(load_yaml("defaults: {busy-timeout: 2s}").is_err());
+}
+
+#[test]
 fn keys_that_do_nothing_are_warned_of_with_what_does() {
     let text = "snapshot-interval: 1h\nurl: s3://b\nmonitor-interval: 1s\nvalidation-interval: 1h\n\
                 dbs:\n- path: a\n  recursive: true\n  access-key-id: x\n  snapshot-interval: 5s\n  addr: x\n  max-checkpoint-page-count: 5\n  replica: {path: r}\n\
