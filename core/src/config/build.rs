@@ -57,6 +57,7 @@ pub(super) fn build(request: &LoadRequest, layers: &Layers<'_>, replica_defaults
     builder.check_databases(&databases)?;
     let logging = builder.logging(schema.logging)?;
     let dbs = databases.into_iter().map(|database| builder.entry(database)).collect::<Result<Vec<_>>>()?;
+    warnings.extend(dbs.iter().filter_map(|entry| builder.blind_pattern(entry)));
     let origins = builder.origins(&schema.dbs, &dbs);
     let plugin_dirs = schema.plugin_dir.0.iter().filter(|dir| !dir.is_empty());
     let plugin_dirs =

@@ -30,10 +30,10 @@ impl<'d> NameCheck<'d> {
         let name = entry.key.as_str();
         match name {
             _ if is_extension(name) => {}
-            "levels" => self.list(document, "levels", &entry.value, |check, place, table| {
+            "levels" => self.list("levels", &entry.value, |check, place, table| {
                 check.table(document, place, table, &["interval"]);
             }),
-            "dbs" => self.list(document, "dbs", &entry.value, |check, place, table| {
+            "dbs" => self.list("dbs", &entry.value, |check, place, table| {
                 check.database(document, place, table);
             }),
             _ if is_key(Place::Global, name) => self.inside(document, Place::Global, "", entry),
@@ -113,13 +113,7 @@ impl<'d> NameCheck<'d> {
         }
     }
 
-    fn list(
-        &mut self,
-        _document: &'d Document,
-        name: &str,
-        node: &'d Node,
-        mut each: impl FnMut(&mut Self, &str, &'d Table),
-    ) {
+    fn list(&mut self, name: &str, node: &'d Node, mut each: impl FnMut(&mut Self, &str, &'d Table)) {
         for (index, node) in node.as_list().iter().enumerate() {
             if let Some(table) = node.as_table() {
                 each(self, &format!("{name}[{index}]"), table);

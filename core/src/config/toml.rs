@@ -101,4 +101,11 @@ mod tests {
         assert_eq!(error.line, 2);
         assert!(!error.message.contains("hunter2"), "{}", error.message);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics(text in "(([ab] = )|(\\[\\[?a\\]?\\])|[-\\[\\]{}=.,#'\"\\\\ \\t\\n0-9eE_:TZé]){0,60}") {
+            let _ = parse(&text).map(|root| root.to_dict());
+        }
+    }
 }

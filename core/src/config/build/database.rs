@@ -7,7 +7,7 @@ use figment::value::Dict;
 
 use super::{Builder, Result};
 use crate::config::duration::GoDuration;
-use crate::config::error::ConfigError;
+use crate::config::error::{ConfigError, Warning};
 use crate::config::keys::Place;
 use crate::config::layers::{defaults, key_text};
 use crate::config::origin::Origin;
@@ -216,6 +216,18 @@ impl Builder<'_> {
             recursive: database.schema.recursive.0,
             watch: database.schema.watch.0,
         }))
+    }
+
+    /// A pattern for paths below subdirectories that are not entered.
+    pub(super) fn blind_pattern(&self, entry: &DbEntry) -> Option<Warning> {
+        let Target::Dir(spec) = &entry.target else { return None };
+        let message = format!(
+            "\"{}.pattern\": {:?} looks into subdirectories, which are only entered with `recursive: true`",
+            entry.place,
+            spec.pattern.to_string()
+        );
+        let blind = spec.pattern.is_path_pattern() && !spec.recursive;
+        blind.then(|| Warning { origin: entry.origin.to_string(), message })
     }
 
     fn settings(&self, database: &Database) -> Result<DbSettings> {

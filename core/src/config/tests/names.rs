@@ -61,3 +61,12 @@ fn a_key_given_twice_is_warned_of() {
     let warned = warnings("addr: a\naddr: b\n");
     assert_eq!(warned, ["c.yml:1: \"addr\" is given twice; this one does not count"]);
 }
+
+#[test]
+fn a_pattern_that_can_find_nothing_is_warned_of() {
+    let entry = |more: &str| warnings(&format!("dbs: [{{dir: d, {more}, replica: {{path: r}}}}]"));
+    let text = "c.yml:1: \"dbs[0].pattern\": \"s/*.db\" looks into subdirectories, which are only entered with `recursive: true`";
+    assert_eq!(entry("pattern: 's/*.db'"), [text]);
+    assert!(entry("pattern: 's/*.db', recursive: true").is_empty());
+    assert!(entry("pattern: '*.db'").is_empty());
+}

@@ -150,3 +150,45 @@ fn yaml_and_toml_say_the_same() {
     let error = load(&File::new("c.toml", "addr = 1\nlevels = 5\n").request()).unwrap_err().to_string();
     assert!(without_directory(&error).starts_with("c.toml:2: levels: "), "{error}");
 }
+
+#[test]
+fn no_value_of_any_key_panics() {
+    let values = [
+        "",
+        "~",
+        "x",
+        "''",
+        "-1",
+        "0",
+        "99999999999999999999",
+        "1e400",
+        ".nan",
+        "[]",
+        "[[x]]",
+        "{}",
+        "{a: {b: c}}",
+        "[{}]",
+        "0x",
+        "-",
+        "'é'",
+        "1h",
+        "yes",
+        "'[a'",
+        "s3://b",
+    ];
+    for key in KEYS {
+        for value in values {
+            let (tables, name) = key.name.rsplit_once('.').unwrap_or(("", key.name));
+            let table =
+                if tables.is_empty() { format!("{name}: {value}") } else { format!("{tables}: {{{name}: {value}}}") };
+            let text = match key.place {
+                Place::Global => format!("{table}\n"),
+                Place::Database => format!("dbs:\n- {{dir: d, pattern: p, {R}}}\n- {table}\n  replica: {{path: r}}\n"),
+                Place::Replica => format!("{table}\ndbs:\n- path: a\n  replica:\n    {table}\n"),
+            };
+            if let Err(error) = load_yaml(&text) {
+                assert!(!error.to_string().is_empty());
+            }
+        }
+    }
+}

@@ -123,3 +123,10 @@ fn bombs_are_refused() {
     assert_eq!(refused(&format!("a0: &a0 x\n{nested}")).message, "too many values");
     refused("a: &a [*a]");
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_text_panics(text in "(([ab]: )|[-\\[\\]{},:?|>&*!%@`#'\"\\\\ \\t\\n~<xé\\u{0}\\u{7}\\u{feff}0-9]){0,60}") {
+        let _ = parse(&text).map(|parsed| parsed.root.to_dict());
+    }
+}

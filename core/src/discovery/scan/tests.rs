@@ -168,7 +168,7 @@ fn unreadable_subdirectory_is_a_problem_and_the_others_are_found() {
         eprintln!("skipped: runs as root, who can read everything");
         return;
     }
-    std::fs::set_permissions(tree.path("b"), PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(tree.path("b"), PermissionsExt::from_mode(0o000)).unwrap();
     let scan = tree.scan("*.db");
     std::fs::set_permissions(tree.path("b"), PermissionsExt::from_mode(0o700)).unwrap();
     assert_eq!(names(&scan), ["a/a.db", "c/c.db"]);
