@@ -3,6 +3,7 @@
 //!
 //! Tables are joined key by key; a list replaces the list below it whole.
 
+use figment::error::{Actual, Kind};
 use figment::value::{Dict, Map, Tag, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde::Deserialize;
@@ -132,7 +133,26 @@ impl<'a> Layers<'a> {
 
     fn value_error(&self, place: &[String], error: &figment::Error) -> ConfigError {
         let path: Vec<String> = place.iter().chain(&error.path).cloned().collect();
-        ConfigError::Value { origin: self.origin(&path), key: key_text(&path), message: error.kind.to_string() }
+        ConfigError::Value { origin: self.origin(&path), key: key_text(&path), message: message_of(&error.kind) }
+    }
+}
+
+/// What is wrong with a value, without the value: a URL with a password may stand where a table is expected.
+fn message_of(kind: &Kind) -> String {
+    let expected = |expected: &dyn std::fmt::Display| match expected.to_string() {
+        name if name.starts_with("struct ") || name == "a map" => "a table".to_owned(),
+        name if name == "a sequence" => "a list".to_owned(),
+        name => name,
+    };
+    let found = |actual: &Actual| match actual {
+        Actual::Seq => "a list",
+        Actual::Map => "a table",
+        Actual::Bool(_) | Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_) => "a number or switch",
+        _ => "text",
+    };
+    match kind {
+        Kind::InvalidType(actual, wanted) => format!("expected {}, found {}", expected(wanted), found(actual)),
+        kind => kind.to_string(),
     }
 }
 

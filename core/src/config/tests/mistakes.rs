@@ -144,3 +144,18 @@ fn snapshot_settings_of_databases_become_those_of_the_process() {
         ["c.yml:3: \"dbs[0].snapshot.interval\" has no effect here: \"snapshot.interval\" at the top says 9h0m0s"]
     );
 }
+
+#[test]
+fn a_value_of_the_wrong_kind_is_named_by_place_and_never_shown() {
+    for (text, message) in [
+        ("addr: [hunter2]", "c.yml:1: addr: expected text, found a list"),
+        ("socket: hunter2", "c.yml:1: socket: expected a table, found text"),
+        ("levels:\n  interval: 5s", "c.yml:1: levels: expected a list, found a table"),
+        ("dbs: 5", "c.yml:1: dbs: expected a list, found a number or switch"),
+        ("dbs:\n- hunter2", "c.yml:2: dbs[0]: expected a table, found text"),
+        ("dbs:\n- path: a\n  replica: s3://u:hunter2@b", "c.yml:3: dbs[0].replica: expected a table, found text"),
+        ("dbs:\n- path: a\n  replica: {url: {a: b}}", "c.yml:3: dbs[0].replica.url: expected text, found a table"),
+    ] {
+        assert_eq!(error(text), message);
+    }
+}
