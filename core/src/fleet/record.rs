@@ -84,7 +84,7 @@ impl Default for LaneState {
 
 /// Yes/no facts of a row.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Flags(u16);
+pub struct Flags(u32);
 
 impl Flags {
     /// The replica was listed by this process: `replica` and `levels` are facts, not memories.
@@ -120,6 +120,8 @@ impl Flags {
     pub const TOUCHED: Flags = Flags(1 << 15);
     /// The last local work of a row that is being removed is done.
     pub const FINISHED: Flags = Flags(1 << 12);
+    /// The replica is ahead, or of another history: nothing counts as uploaded before the full file that was asked for.
+    pub const FULL_DUE: Flags = Flags(1 << 16);
 
     /// True if all of `other` are set.
     pub fn has(self, other: Flags) -> bool {
@@ -281,9 +283,10 @@ impl Record {
         &mut self.lanes[lane as usize]
     }
 
-    /// True if the replica is known to hold everything that was synced locally.
+    /// True if the replica is known to hold everything that was synced locally. Equal numbers prove nothing while a full
+    /// file is due: those on the replica are of another history.
     pub fn uploaded(&self) -> bool {
-        self.levels.position() >= self.local
+        !self.flags.has(Flags::FULL_DUE) && self.levels.position() >= self.local
     }
 
     /// True while no lane is queued or running.

@@ -77,7 +77,8 @@ impl State {
         let Some(record) = self.scheduler.table.get(id) else { return };
         let (txid, replica_txid) = (record.local, record.levels.position());
         let error = self.scheduler.failures.get(&(id, lane)).map(|failure| failure.message.clone());
-        self.waiters.ended(&Ended { id, lane, news, txid, replica_txid, error });
+        let uploaded = record.uploaded();
+        self.waiters.ended(&Ended { id, lane, news, txid, replica_txid, uploaded, error });
     }
 }
 

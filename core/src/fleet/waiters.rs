@@ -48,6 +48,8 @@ pub struct Ended {
     pub txid: Txid,
     /// What the replica holds.
     pub replica_txid: Txid,
+    /// That is everything.
+    pub uploaded: bool,
     /// Why the run failed.
     pub error: Option<String>,
 }
@@ -98,8 +100,7 @@ impl Waiter {
             self.local_done = true;
             self.changed |= ended.news;
         }
-        let uploaded = ended.replica_txid >= ended.txid;
-        if self.local_done && (uploaded || !self.upload) {
+        if self.local_done && (ended.uploaded || !self.upload) {
             let (txid, replica_txid) = (ended.txid, ended.replica_txid);
             let _ = self.answer.send(Ok(Synced { txid, replica_txid, changed: self.changed }));
             return None;
@@ -113,7 +114,8 @@ mod tests {
     use super::*;
 
     fn ended(lane: Lane, txid: u64, replica: u64) -> Ended {
-        Ended { id: DbId(1), lane, txid: Txid(txid), news: true, replica_txid: Txid(replica), error: None }
+        let (txid, replica_txid) = (Txid(txid), Txid(replica));
+        Ended { id: DbId(1), lane, txid, news: true, replica_txid, uploaded: replica_txid >= txid, error: None }
     }
 
     #[test]
@@ -137,6 +139,17 @@ mod tests {
         assert!(answer.try_recv().is_err());
         waiters.ended(&Ended { news: false, ..ended(Lane::Local, 1, 1) });
         assert_eq!(answer.try_recv().unwrap().map(|synced| synced.changed), Ok(false));
+    }
+
+    #[test]
+    fn equal_numbers_of_another_history_are_no_upload() {
+        let mut waiters = Waiters::default();
+        let mut answer = waiters.add(DbId(1), true, false);
+        waiters.ended(&Ended { uploaded: false, ..ended(Lane::Local, 1, 1) });
+        assert!(answer.try_recv().is_err());
+        waiters.ended(&ended(Lane::Local, 2, 1));
+        waiters.ended(&ended(Lane::Upload, 2, 2));
+        assert_eq!(answer.try_recv().unwrap().unwrap().txid, Txid(2));
     }
 
     #[test]

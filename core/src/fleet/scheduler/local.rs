@@ -331,6 +331,7 @@ impl<D: HotDb> Scheduler<D> {
                     // Unless it was asked for again meanwhile, above something newer.
                     if self.full_files.get(&id).is_some_and(|above| full > *above) {
                         self.full_files.remove(&id);
+                        record.flags.set(Flags::FULL_DUE, false);
                     }
                 }
             }

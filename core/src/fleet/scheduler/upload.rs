@@ -214,6 +214,7 @@ impl<D: HotDb> Scheduler<D> {
         self.full_files.insert(id, above);
         if let Some(record) = self.table.get_mut(id) {
             record.flags.set(Flags::FORCED, true);
+            record.flags.set(Flags::FULL_DUE, true);
             if snapshot {
                 record.flags.set(Flags::NEEDS_SNAPSHOT, true);
             }
