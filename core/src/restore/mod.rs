@@ -10,6 +10,7 @@ mod decode;
 mod error;
 mod fetch;
 mod file_reader;
+mod follow;
 mod integrity;
 mod output;
 mod plan;
@@ -24,6 +25,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use crate::ltx::{Level, LtxInfo, Txid};
 
 pub use error::RestoreError;
+pub use follow::{FollowError, FollowOptions, InPlaceError, follow};
 pub use file_reader::FileReader;
 pub use integrity::{IntegrityCheck, IntegrityError, ParseIntegrityCheckError};
 pub use output::{Output, OutputError, OutputRules};

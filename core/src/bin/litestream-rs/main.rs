@@ -11,6 +11,7 @@ mod output;
 mod replica;
 mod runtime;
 mod setup;
+mod signals;
 mod terminal;
 
 use std::env;

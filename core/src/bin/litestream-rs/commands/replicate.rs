@@ -4,7 +4,7 @@ mod exec;
 mod first_sync;
 mod missing;
 mod once;
-mod signals;
+
 mod startup;
 
 use std::convert::Infallible;
@@ -23,10 +23,10 @@ use crate::args::{Args, Command, Example, Flag, Kind};
 use crate::exit_code::Exit;
 use crate::failure::UsageError;
 use crate::setup::{self, CONFIG, LENIENT, NO_EXPAND_ENV, PLUGIN_DIR};
+use crate::signals::Signals;
 use crate::{logging, runtime};
 use exec::ExecChild;
 use first_sync::FirstSync;
-use signals::Signals;
 
 const EXEC: Flag = Flag::value(
     "exec",

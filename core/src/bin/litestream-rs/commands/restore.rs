@@ -5,11 +5,14 @@ mod progress_bar;
 mod report;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
 use litestream_core::clock;
 use litestream_core::config::LoggingConfig;
+use litestream_core::ltx::Txid;
 use litestream_core::replica::layout_segment;
-use litestream_core::restore::{Output, OutputRules, RestoreError, RestoreOptions};
+use litestream_core::restore::{self, FollowError, FollowOptions, Output, OutputRules, RestoreError, RestoreOptions};
 
 use super::JSON;
 use crate::args::{Args, Command, Example, Flag, Kind};
@@ -17,6 +20,7 @@ use crate::exit_code::Exit;
 use crate::failure::UsageError;
 use crate::replica::{self, OpenReplica};
 use crate::setup::{CONFIG, LENIENT, NO_EXPAND_ENV, PLUGIN_DIR};
+use crate::signals::Signals;
 use crate::{failure, logging, output, runtime};
 use options::Options;
 use progress_bar::ProgressBar;
@@ -122,10 +126,7 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
         return Err(UsageError::with_try("-o is required when restoring from a replica URL", example));
     };
     options.check_follow()?;
-    if options.follow {
-        anyhow::bail!("follow mode (-f) is not part of this version of litestream-rs; run restore again instead");
-    }
-    if options.skip_existing && path.exists() {
+    if options.skip_existing && !options.follow && path.exists() {
         tracing::info!("database already exists, skipping");
         return Ok(Exit::Success);
     }
@@ -135,6 +136,8 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
         let result = if options.dry_run {
             options.check_target()?;
             plan(&replica, &options, &name, &path).await
+        } else if options.follow {
+            follow(&replica, &options, &path).await
         } else {
             restore_to(&replica, &options, &path).await
         };
@@ -170,11 +173,34 @@ async fn restore_to(replica: &OpenReplica, options: &Options, path: &Path) -> an
     let restored = replica.restore(options.target, &output, how, &bar).await;
     bar.finish();
     let restored = restored?;
+    report(replica, options, path, restored.txid, started)
+}
+
+/// Restores or resumes, and follows the replica until a signal comes.
+async fn follow(replica: &OpenReplica, options: &Options, path: &Path) -> anyhow::Result<()> {
+    let started = clock::monotonic();
+    let mut signals = Signals::install()?;
+    let how = FollowOptions {
+        interval: options.follow_interval,
+        force: options.force,
+        restore: RestoreOptions { parallelism: options.parallelism, integrity: options.integrity },
+    };
+    let bar = ProgressBar::new(path);
+    let stop = async {
+        signals.next().await;
+    };
+    let followed = restore::follow(Arc::new(replica.client.clone()), path, how, &bar, stop).await;
+    bar.finish();
+    report(replica, options, path, followed?, started)
+}
+
+/// What was restored, for `-json`; without it, success is silent.
+fn report(replica: &OpenReplica, options: &Options, path: &Path, txid: Txid, started: Instant) -> anyhow::Result<()> {
     if options.json {
         output::print_json(&report::RestoreReport {
             db_path: path.to_string_lossy().into_owned(),
             replica: replica.kind.clone(),
-            txid: restored.txid.to_string(),
+            txid: txid.to_string(),
             duration_ms: clock::monotonic().saturating_duration_since(started).as_millis(),
             integrity_check: options.integrity.as_str(),
         })?;
@@ -183,7 +209,11 @@ async fn restore_to(replica: &OpenReplica, options: &Options, path: &Path) -> an
 }
 
 fn is_nothing(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<RestoreError>().is_some_and(RestoreError::is_nothing_to_restore)
+    let restoring = error.downcast_ref::<RestoreError>().or_else(|| match error.downcast_ref::<FollowError>() {
+        Some(FollowError::Restore(error)) => Some(error),
+        _ => None,
+    });
+    restoring.is_some_and(RestoreError::is_nothing_to_restore)
 }
 
 /// Nothing to restore is most often a wrong path, so the error says what is at the path.

@@ -6,7 +6,7 @@ use std::process::{ExitStatus, Stdio};
 use anyhow::Context;
 use tokio::process::{Child, Command};
 
-use super::signals::Received;
+use crate::signals::Received;
 
 /// The words of a command line: quotes and backslashes as in a shell, and nothing else of a shell.
 ///

@@ -2,7 +2,7 @@
 
 use litestream_core::fleet::{Fleet, OnceRequest, OnceResult};
 
-use super::signals::Signals;
+use crate::signals::Signals;
 
 /// Syncs all databases. A signal ends the waiting.
 ///
