@@ -216,10 +216,11 @@ fn the_root_may_go_and_come_back() {
     let mut scene = Scene::new();
     ours_only!(scene.program, "its watch dies silently");
     fs::rename(scene.sandbox.path("data"), scene.sandbox.path("gone")).unwrap();
-    scene.wait_removed("first.db");
     scene.sandbox.database("data/back.db");
     scene.wait_replicated("back.db");
-    scene.finish(&["back.db"]);
+    scene.sandbox.database("data/later.db");
+    scene.wait_replicated("later.db");
+    scene.finish(&["back.db", "later.db"]);
 }
 
 #[test]

@@ -24,7 +24,7 @@ impl Content {
     }
 
     fn read(connection: &Connection) -> rusqlite::Result<Self> {
-        connection.busy_timeout(super::DEADLINE)?;
+        connection.busy_timeout(super::deadline())?;
         // One transaction: a live source must not change between two tables.
         connection.execute_batch("BEGIN")?;
         let verdict: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;

@@ -19,7 +19,7 @@ pub use content::{Content, assert_same};
 pub use daemon::{Daemon, Signal};
 pub use installation::{installation, plugin_file_name, plugin_library};
 pub use ledger::{Load, check_ledger, ledger_head};
-pub use poll::{DEADLINE, eventually, until};
+pub use poll::{deadline, eventually, until};
 pub use program::{Finished, Kind, Program};
 pub use reference::find as find_reference;
 pub use replica::{FileReplica, files_below};

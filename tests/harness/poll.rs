@@ -5,17 +5,23 @@ use std::time::Duration;
 use litestream_core::clock;
 
 /// Longer than anything takes on a busy machine: it is reached only by a test that fails.
-pub const DEADLINE: Duration = Duration::from_secs(90);
+/// `LITESTREAM_TEST_DEADLINE` (in seconds) makes it another.
+pub fn deadline() -> Duration {
+    let chosen = std::env::var("LITESTREAM_TEST_DEADLINE").ok();
+    Duration::from_secs(chosen.map_or(90, |seconds| seconds.parse().expect("LITESTREAM_TEST_DEADLINE is in seconds")))
+}
+
 const STEP: Duration = Duration::from_millis(20);
 
 /// Asks again and again until there is an answer.
 pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
-    let deadline = clock::monotonic() + DEADLINE;
+    let patience = deadline();
+    let end = clock::monotonic() + patience;
     loop {
         if let Some(answer) = attempt() {
             return answer;
         }
-        assert!(clock::monotonic() < deadline, "gave up after {DEADLINE:?} waiting for {what}");
+        assert!(clock::monotonic() < end, "gave up after {patience:?} waiting for {what}");
         clock::sleep(STEP);
     }
 }
