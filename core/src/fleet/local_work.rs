@@ -114,7 +114,10 @@ impl Subject<'_> {
                 }
                 (db.is_attached().then_some(db), Ok(report))
             }
-            Err(error) if error.kind() == DbErrorKind::Missing && !file.exists() => (None, Ok(LocalReport::Missing)),
+            // It may be there again by now: the next look will tell.
+            Err(error) if error.kind() == DbErrorKind::Missing && error.path() == file => {
+                (None, Ok(LocalReport::Missing))
+            }
             Err(error) => {
                 self.metrics.sync_failed(started.elapsed());
                 self.metrics.set_disk_full(error.kind() == DbErrorKind::DiskFull);

@@ -123,6 +123,12 @@ impl Membership {
                         if !scan.failing.swap(true, Ordering::SeqCst) {
                             tracing::warn!(dir = %rescan.spec().dir.display(), %error, "directory watcher error");
                         }
+                        if error.is_missing() {
+                            // Unlike a directory that cannot be read, one that is gone has no databases.
+                            let spec = rescan.spec().clone();
+                            *rescan = Rescan::new(spec);
+                            apply(&shared, entry, Changes { removed: known(&shared, entry), ..Changes::default() });
+                        }
                         request_later(&shared, &requests, entry, AFTER_ERROR);
                     }
                 }
@@ -131,6 +137,15 @@ impl Membership {
             }
         });
     }
+}
+
+/// The databases of an entry.
+fn known(shared: &Shared, entry: EntryId) -> Vec<PathBuf> {
+    shared.look(|state| {
+        let table = &state.scheduler.table;
+        let of_entry = table.iter().filter(|(_, record)| record.entry == entry && !record.flags.has(Flags::REMOVING));
+        of_entry.map(|(id, _)| table.path(id)).collect()
+    })
 }
 
 fn request_later(shared: &Shared, requests: &RescanRequests, entry: EntryId, pause: Duration) {

@@ -315,7 +315,8 @@ impl<D: HotDb> Scheduler<D> {
         let Some(record) = self.table.get_mut(id) else { return };
         let mut not_before = record.lane(Lane::Local).not_before.min(now);
         let mut more = again;
-        record.flags.set(Flags::MISSING, report == LocalReport::Missing);
+        let missing = report == LocalReport::Missing;
+        record.flags.set(Flags::MISSING, missing && record.identity.is_none());
         match report {
             LocalReport::Synced { txid, wrote, full, more: waiting, unsettled } => {
                 record.local = record.local.max(txid);
@@ -346,6 +347,9 @@ impl<D: HotDb> Scheduler<D> {
         }
         if more {
             self.want(id, Lane::Local, now);
+        } else if missing {
+            // Where a file stands again already, once more; else `want` is refused until one does.
+            self.want(id, Lane::Local, now.after(pace));
         } else {
             self.come_again(id, now);
         }
