@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! config -> discovery -> fleet -> db (WAL to LTX) -> replica (layout, upload) -> plugin -> storage
+//! server (control socket, metrics) asks the fleet
 //! restore walks back: storage -> plugin -> replica -> restore (plan, merge) -> database file
 //! ```
 
@@ -11,6 +12,7 @@ pub mod metrics;
 pub mod config;
 pub mod discovery;
 pub mod fleet;
+pub mod server;
 
 pub mod db;
 pub mod ltx;

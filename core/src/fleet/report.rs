@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::back_off::Failure;
 use super::local_file::blocking;
-use super::record::{DbId, EntryId, Lane, Record};
+use super::record::{DbId, EntryId, Lane};
 use super::saved_state::{self, SavedState};
-use super::scheduler::Event;
+use super::scheduler::{Event, Forgotten};
 use super::shared::Shared;
 
 /// Handles one event, without the lock.
@@ -17,7 +17,7 @@ pub fn event(shared: &Arc<Shared>, event: Event) {
         Event::Recovered(id, lane, errors) => recovered(shared, id, lane, errors),
         // Answered already, under the lock.
         Event::Ended(..) => {}
-        Event::Forgotten(_, record, path) => forgotten(&record, &path),
+        Event::Forgotten(_, gone) => forgotten(&gone),
         Event::Returned(entry, path) => super::membership::add_again(shared, entry, path),
     }
 }
@@ -50,11 +50,12 @@ fn recovered(shared: &Shared, id: DbId, lane: Lane, previous_errors: u32) {
     }
 }
 
-fn forgotten(record: &Record, path: &Path) {
+fn forgotten(gone: &Forgotten) {
+    let (path, record, error) = (gone.path.display(), &gone.record, gone.failure.as_deref());
     if record.uploaded() {
-        tracing::debug!(path = %path.display(), txid = %record.local, "final sync done");
+        tracing::debug!(%path, txid = %record.local, "final sync done");
     } else {
-        tracing::warn!(path = %path.display(), txid = %record.local, replica_txid = %record.levels.position(),
+        tracing::warn!(%path, txid = %record.local, replica_txid = %record.levels.position(), error,
             "removed database was not fully uploaded; its local state is kept and continued if it comes back");
     }
 }

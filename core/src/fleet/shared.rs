@@ -20,9 +20,9 @@ use super::due::Tick;
 use super::entry::Entry;
 use super::jobs::JobRules;
 use super::owners::Owners;
-use super::record::{DbId, EntryId, Lane, Record};
-use super::scheduler::{Event, Scheduler};
-use super::waiters::{Ended, Waiters};
+use super::record::{DbId, EntryId, Lane};
+use super::scheduler::{Event, Forgotten, Scheduler};
+use super::waiters::{Ended, Gone, Waiters};
 
 /// Up to this many databases, each one's start and each of its compactions is worth a line in the log.
 pub const FEW: usize = 100;
@@ -149,7 +149,7 @@ impl Shared {
         let events = std::mem::take(&mut state.scheduler.events);
         for event in &events {
             match event {
-                Event::Forgotten(id, record, path) => self.release(&mut state, *id, record, path),
+                Event::Forgotten(id, gone) => self.release(&mut state, *id, gone),
                 Event::Ended(id, lane, news) => state.answer(*id, *lane, *news),
                 _ => {}
             }
@@ -160,8 +160,10 @@ impl Shared {
     }
 
     /// Frees the places of a row that is gone, before its id or its path can be used again.
-    fn release(&self, state: &mut State, id: DbId, record: &Record, path: &Path) {
-        state.waiters.forgotten(id);
+    fn release(&self, state: &mut State, id: DbId, gone: &Forgotten) {
+        let Forgotten { record, path, failure } = gone;
+        let (txid, uploaded, failure) = (record.local, record.uploaded(), failure.clone());
+        state.waiters.forgotten(id, &Gone { txid, uploaded, failure });
         let Some(entry) = self.entry(record.entry) else { return };
         if let Ok(place) = entry.replica_path(path) {
             state.owners.release(id, entry.destination.pool(), &place, &entry.meta_path(path));

@@ -204,6 +204,7 @@ async fn a_file_found_by_two_entries_is_replicated_once_by_its_own_path() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_sync_stop_start_and_unregister() {
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
     let bench = Bench::new();
     let path = bench.path("a.db");
     let a = Application::open(&path);
@@ -212,21 +213,25 @@ async fn requests_sync_stop_start_and_unregister() {
     let synced = fleet.sync(&path, true).await.unwrap();
     assert_eq!(synced.txid, synced.replica_txid);
     assert_eq!(bench.restored_rows("a.db").await, Some(1));
-    assert_eq!(fleet.set_stopped(&path, true), Ok(true));
-    assert_eq!(fleet.set_stopped(&path, true), Ok(false));
+    a.commit();
+    assert_eq!(fleet.stop_database(&path, PATIENCE).await, Ok(true));
+    assert_eq!(fleet.stop_database(&path, PATIENCE).await, Ok(false));
+    assert_eq!(fleet.status(&path).map(|row| row.attached), Some(false));
+    assert_eq!(bench.restored_rows("a.db").await, Some(2));
     a.commit();
     assert_eq!(fleet.sync(&path, true).await, Err(RequestError::NotOpen(path.clone())));
-    assert_eq!(fleet.set_stopped(&path, false), Ok(true));
-    bench.expect_rows("a.db", 2).await;
+    assert_eq!(fleet.start_database(&path), Ok(true));
+    assert_eq!(fleet.start_database(&path), Ok(false));
+    bench.expect_rows("a.db", 3).await;
     a.commit();
-    assert_eq!(fleet.unregister(&path).await.map(|row| row.error), Some(None));
-    assert_eq!(bench.restored_rows("a.db").await, Some(3));
-    until(|| "the row is gone".into(), async || fleet.status(&path).is_none()).await;
-    assert!(fleet.unregister(&path).await.is_none());
+    assert!(matches!(fleet.unregister(&path, PATIENCE).await, Ok(Some(txid)) if txid.is_some()));
+    assert_eq!(bench.restored_rows("a.db").await, Some(4));
+    assert!(fleet.status(&path).is_none());
+    assert_eq!(fleet.unregister(&path, PATIENCE).await, Ok(None));
     let entry = bench.entry(EntryTarget::Path(path.clone()), "r/a.db").await;
     assert_eq!(fleet.register(entry).await, Ok(true));
     a.commit();
-    bench.expect_rows("a.db", 4).await;
+    bench.expect_rows("a.db", 5).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,9 +32,23 @@ struct Waiter {
     answer: oneshot::Sender<Answer>,
 }
 
+/// What is left of a database that is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// Its newest local LTX file.
+    pub txid: Txid,
+    /// The replica has everything.
+    pub uploaded: bool,
+    /// What failed at the end.
+    pub failure: Option<String>,
+}
+
 /// See the module.
 #[derive(Default)]
-pub struct Waiters(HashMap<DbId, Vec<Waiter>>);
+pub struct Waiters {
+    syncs: HashMap<DbId, Vec<Waiter>>,
+    removals: HashMap<DbId, Vec<oneshot::Sender<Gone>>>,
+}
 
 /// What a waiter is told about a run that ended.
 pub struct Ended {
@@ -59,23 +73,38 @@ impl Waiters {
     pub fn add(&mut self, id: DbId, upload: bool, running: bool) -> oneshot::Receiver<Answer> {
         let (answer, receiver) = oneshot::channel();
         let waiter = Waiter { upload, skip: u8::from(running), local_done: false, changed: false, answer };
-        self.0.entry(id).or_default().push(waiter);
+        self.syncs.entry(id).or_default().push(waiter);
+        receiver
+    }
+
+    /// Waits until a row that is being removed is gone.
+    pub fn until_gone(&mut self, id: DbId) -> oneshot::Receiver<Gone> {
+        let (answer, receiver) = oneshot::channel();
+        self.removals.entry(id).or_default().push(answer);
         receiver
     }
 
     /// Answers those whose wait is over.
     pub fn ended(&mut self, ended: &Ended) {
-        let Some(waiting) = self.0.remove(&ended.id) else { return };
+        let Some(waiting) = self.syncs.remove(&ended.id) else { return };
         let left: Vec<Waiter> = waiting.into_iter().filter_map(|waiter| waiter.hear(ended)).collect();
         if !left.is_empty() {
-            self.0.insert(ended.id, left);
+            self.syncs.insert(ended.id, left);
         }
     }
 
     /// A row is gone: nobody waits for it any more.
-    pub fn forgotten(&mut self, id: DbId) {
-        for waiter in self.0.remove(&id).unwrap_or_default() {
-            let _ = waiter.answer.send(Err("the database is no longer replicated".to_owned()));
+    pub fn forgotten(&mut self, id: DbId, gone: &Gone) {
+        self.refuse(id, "the database is no longer replicated");
+        for waiter in self.removals.remove(&id).unwrap_or_default() {
+            let _ = waiter.send(gone.clone());
+        }
+    }
+
+    /// Nothing will be synced: those who wait for it hear why.
+    pub fn refuse(&mut self, id: DbId, reason: &str) {
+        for waiter in self.syncs.remove(&id).unwrap_or_default() {
+            let _ = waiter.answer.send(Err(reason.to_owned()));
         }
     }
 }
@@ -158,8 +187,11 @@ mod tests {
         let mut failed = waiters.add(DbId(1), true, false);
         waiters.ended(&Ended { error: Some("down".into()), ..ended(Lane::Upload, 1, 1) });
         assert_eq!(failed.try_recv().unwrap(), Err("down".into()));
-        let mut gone = waiters.add(DbId(1), true, false);
-        waiters.forgotten(DbId(1));
-        assert!(gone.try_recv().unwrap().is_err());
+        let mut sync = waiters.add(DbId(1), true, false);
+        let mut removal = waiters.until_gone(DbId(1));
+        let gone = Gone { txid: Txid(3), uploaded: true, failure: None };
+        waiters.forgotten(DbId(1), &gone);
+        assert!(sync.try_recv().unwrap().is_err());
+        assert_eq!(removal.try_recv(), Ok(gone));
     }
 }

@@ -3,12 +3,19 @@
 mod config_check;
 mod config_explain;
 mod databases;
+mod info;
+mod list;
 mod ltx;
 mod plugin_list;
+mod register;
 mod replicate;
 mod reset;
 mod restore;
+mod start;
 mod status;
+mod stop;
+mod sync;
+mod unregister;
 mod version;
 
 use std::ffi::{OsStr, OsString};
@@ -24,12 +31,19 @@ pub const ALL: &[&Command] = &[
     &config_check::COMMAND,
     &config_explain::COMMAND,
     &databases::COMMAND,
+    &info::COMMAND,
+    &list::COMMAND,
     &ltx::COMMAND,
     &plugin_list::COMMAND,
+    &register::COMMAND,
     &replicate::COMMAND,
     &reset::COMMAND,
     &restore::COMMAND,
+    &start::COMMAND,
     &status::COMMAND,
+    &stop::COMMAND,
+    &sync::COMMAND,
+    &unregister::COMMAND,
     &version::COMMAND,
 ];
 
@@ -49,7 +63,7 @@ pub fn find(arguments: &[OsString]) -> Option<(&'static Command, &[OsString])> {
 }
 
 /// The one positional argument a command wants. `required` is the complaint when it is missing, `example` the arguments to try.
-fn one_positional(args: &Args, required: &str, example: &str) -> anyhow::Result<OsString> {
+pub fn one_positional(args: &Args, required: &str, example: &str) -> anyhow::Result<OsString> {
     match args.positionals.as_slice() {
         [one] if !one.is_empty() => Ok(one.clone()),
         [] | [_] => Err(UsageError::with_try(required, example)),

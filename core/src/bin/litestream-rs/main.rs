@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod control;
 mod exit_code;
 mod failure;
 mod go_quote;

@@ -59,6 +59,11 @@ pub fn utc_seconds(millis: UnixMillis) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// A time as RFC 3339 has it, to the second. Text that is no time stays as it is.
+pub fn without_fraction(time: &str) -> String {
+    time.parse::<jiff::Timestamp>().map_or_else(|_| time.to_owned(), |time| utc_seconds(time.as_millisecond()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use super::super::due::Tick;
 use super::super::hot_set::HotDb;
 use super::super::record::{DbId, Flags, Lane, Phase, Record};
 use super::super::saved_state::SavedState;
-use super::{Event, Scheduler};
+use super::{Event, Forgotten, Scheduler};
 
 /// A new database whose replica answers slowly is synced locally all the same after this time.
 const GRACE: Duration = Duration::from_secs(2);
@@ -110,13 +110,12 @@ impl<D: HotDb> Scheduler<D> {
         }
         let (returned, entry) = (record.flags.has(Flags::RETURNED), record.entry);
         let path = self.table.path(id);
-        for lane in Lane::ALL {
-            self.failures.remove(&(id, lane));
-        }
+        let failures: Vec<_> = Lane::ALL.into_iter().filter_map(|lane| self.failures.remove(&(id, lane))).collect();
+        let failure = failures.into_iter().next().map(|failure| failure.message);
         self.full_files.remove(&id);
         self.full_from.remove(&id);
         if let Some(record) = self.table.remove(id) {
-            self.events.push(Event::Forgotten(id, Box::new(record), path.clone()));
+            self.events.push(Event::Forgotten(id, Box::new(Forgotten { record, path: path.clone(), failure })));
         }
         if returned {
             self.events.push(Event::Returned(entry, path));
@@ -170,11 +169,13 @@ impl<D: HotDb> Scheduler<D> {
         Some(SavedState::of(record))
     }
 
-    /// Stops all work of a database, or allows it again.
+    /// Stops all work of a database, or allows it again. One that is attached is detached first.
     pub fn set_stopped(&mut self, id: DbId, stopped: bool, now: Tick) {
         let Some(record) = self.table.get_mut(id) else { return };
         record.flags.set(Flags::STOPPED, stopped);
-        if !stopped {
+        if stopped {
+            self.urge(id, Lane::Local, now);
+        } else {
             record.flags.set(Flags::CONFLICT, false);
             record.flags.set(Flags::CONTACTED, false);
             record.flags.set(Flags::FORCED, true);

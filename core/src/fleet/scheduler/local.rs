@@ -213,6 +213,7 @@ impl<D: HotDb> Scheduler<D> {
         let forced = flags.has(Flags::FORCED) || flags.has(Flags::UNSETTLED) || full_above.is_some();
         if let Some(db) = self.hot.get(id)
             && !flags.has(Flags::REMOVING)
+            && !flags.has(Flags::STOPPED)
             && !db.has_news()
             && !forced
             && !quiet
@@ -233,6 +234,7 @@ impl<D: HotDb> Scheduler<D> {
         }
         let action = match db {
             db if flags.has(Flags::REMOVING) => LocalAction::Finish { db },
+            Some(db) if flags.has(Flags::STOPPED) => LocalAction::Detach { db },
             Some(db) if self.detaching || (quiet && !forced && !db.has_news()) => LocalAction::Detach { db },
             db => LocalAction::Sync { db, stamp: if forced { 0 } else { stamp }, full_above },
         };

@@ -71,11 +71,21 @@ pub enum Event {
     /// A lane works again after this many failures.
     Recovered(DbId, Lane, u32),
     /// A row is gone.
-    Forgotten(DbId, Box<Record>, std::path::PathBuf),
+    Forgotten(DbId, Box<Forgotten>),
     /// The file came back before its row was gone.
     Returned(EntryId, std::path::PathBuf),
     /// A lane ended a run; whether it found something new.
     Ended(DbId, Lane, bool),
+}
+
+/// A row that is gone.
+pub struct Forgotten {
+    /// Its last state.
+    pub record: Record,
+    /// Its file.
+    pub path: std::path::PathBuf,
+    /// What still failed at the end.
+    pub failure: Option<String>,
 }
 
 /// See the module.
@@ -206,6 +216,8 @@ impl<D: HotDb> Scheduler<D> {
         let Some(record) = self.table.get(id) else { return true };
         let removing = record.flags.has(Flags::REMOVING);
         match lane {
+            // What is attached when it is stopped is given back; nothing else happens to it.
+            Lane::Local if record.flags.has(Flags::STOPPED) && record.flags.has(Flags::HOT) => false,
             _ if record.flags.has(Flags::STOPPED) && !removing => true,
             Lane::Local => record.flags.has(Flags::MISSING) && !record.flags.has(Flags::HOT) && !removing,
             Lane::Upload => record.flags.has(Flags::CONFLICT) || self.full_files.contains_key(&id),

@@ -291,7 +291,7 @@ fn a_removed_database_is_finished_and_then_forgotten() {
     bench.scheduler.remove(a, bench.now);
     assert_eq!(bench.run(SECOND), [(a, "finish")]);
     let forgotten = bench.scheduler.events.iter().find_map(|event| match event {
-        Event::Forgotten(_, record, path) => Some((record.levels.position(), path.clone())),
+        Event::Forgotten(_, gone) => Some((gone.record.levels.position(), gone.path.clone())),
         _ => None,
     });
     assert_eq!(forgotten, Some((Txid(2), PathBuf::from("/t/a.db"))), "the last commit was uploaded");

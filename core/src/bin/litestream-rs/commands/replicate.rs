@@ -4,7 +4,7 @@ mod exec;
 mod first_sync;
 mod missing;
 mod once;
-
+mod servers;
 mod startup;
 
 use std::convert::Infallible;
@@ -27,6 +27,7 @@ use crate::signals::Signals;
 use crate::{logging, runtime};
 use exec::ExecChild;
 use first_sync::FirstSync;
+use servers::Servers;
 
 const EXEC: Flag = Flag::value(
     "exec",
@@ -176,16 +177,22 @@ async fn replicate(loaded: Loaded, request: Request, registry: Registry) -> anyh
     // Before anything slow: a directory on a hung mount must not keep a signal from ending the process.
     let mut signals = Signals::install()?;
     let config = loaded.config;
+    let registry = Arc::new(registry);
+    let servers = Servers::plan(&config)?;
     let shutdown = ShutdownRequest { timeout: config.shutdown_sync_timeout, interval: config.shutdown_sync_interval };
     let stores = Arc::new(Stores::new(ByteBudget::new(config.memory_budget_bytes), None));
     let starting = start(config, &request, &registry, &stores);
     let fleet = tokio::select! {
-        started = starting => started?,
+        started = starting => Arc::new(started?),
         received = signals.next() => {
             tracing::info!(signal = received.as_str(), "signal received, litestream shutting down");
             tracing::info!("litestream shut down");
             return Ok(Exit::Success);
         }
+    };
+    let servers = match request.once {
+        None => servers.start(&fleet, &registry, &stores, &request.environment).await,
+        Some(_) => servers,
     };
     let (result, shutdown) = match request.once {
         Some(what) => {
@@ -195,7 +202,9 @@ async fn replicate(loaded: Loaded, request: Request, registry: Registry) -> anyh
         }
         None => (run_until_end(&fleet, request.exec.as_deref(), &mut signals).await, shutdown),
     };
-    if !shut_down(&fleet, shutdown, &mut signals).await.interrupted {
+    // Together: a request that waits for a sync is answered by the last one.
+    let (report, ()) = tokio::join!(shut_down(&fleet, shutdown, &mut signals), servers.close());
+    if !report.interrupted {
         stores.close().await;
     }
     tracing::info!("litestream shut down");

@@ -1,0 +1,61 @@
+//! The control socket and the metrics endpoint of the daemon. Without one of them databases are replicated all the same.
+
+use std::sync::Arc;
+
+use litestream_core::config::{Config, Environment, SocketConfig};
+use litestream_core::fleet::Fleet;
+use litestream_core::plugin::{Registry, Stores};
+use litestream_core::server::{self, BindAddress, Control, Registrar, Server};
+
+/// Those that are wanted, and those that run.
+pub struct Servers {
+    socket: Option<SocketConfig>,
+    metrics: Option<BindAddress>,
+    running: Vec<Server>,
+}
+
+impl Servers {
+    /// Reads which are wanted.
+    ///
+    /// # Errors
+    /// An address without a port.
+    pub fn plan(config: &Config) -> anyhow::Result<Servers> {
+        let metrics = config.addr.as_deref().filter(|addr| !addr.is_empty()).map(BindAddress::parse).transpose()?;
+        let socket = config.socket.enabled.then(|| config.socket.clone());
+        Ok(Servers { socket, metrics, running: Vec::new() })
+    }
+
+    /// Starts them. What cannot be started is logged.
+    pub async fn start(
+        mut self,
+        fleet: &Arc<Fleet>,
+        registry: &Arc<Registry>,
+        stores: &Arc<Stores>,
+        environment: &Environment,
+    ) -> Servers {
+        if let Some(socket) = &self.socket {
+            let registrar = Registrar::new(Arc::clone(registry), Arc::clone(stores), environment.clone());
+            let control = registrar.map(|registrar| Control::new(Arc::clone(fleet), registrar, environment.clone()));
+            match control.map_err(anyhow::Error::from).and_then(|control| Ok(server::serve_control(socket, control)?)) {
+                Ok(server) => self.running.push(server),
+                Err(error) => tracing::warn!(%error, "failed to start control server"),
+            }
+        }
+        if let Some(address) = &self.metrics {
+            match server::serve_metrics(address).await {
+                Ok(server) => self.running.push(server),
+                Err(error) => tracing::error!(url = address.url(), %error, "cannot start metrics server"),
+            }
+        }
+        self
+    }
+
+    /// Ends them, all at once.
+    pub async fn close(self) {
+        let ending: Vec<_> = self.running.into_iter().map(|server| tokio::spawn(server.close())).collect();
+        for end in ending {
+            // One that panicked has ended, too.
+            let _ = end.await;
+        }
+    }
+}

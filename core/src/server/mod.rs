@@ -1,0 +1,103 @@
+//! The control socket and the metrics endpoint: HTTP over what the fleet and the metrics offer.
+//!
+//! ```text
+//! socket.path --+-> routes (one file per resource) --> Control --> Fleet
+//! addr ---------+-> metrics                        --> metrics::global()
+//! ```
+//!
+//! Nothing here replicates, and nothing that replicates waits for anybody here: a client that goes away or never reads
+//! its answer changes nothing. Routes, texts and status codes are those of the reference.
+//!
+//! What is registered here lives as long as the process; it is no part of the configuration.
+
+mod answer;
+mod info;
+mod lifecycle;
+mod list;
+mod listener;
+mod metrics;
+mod register;
+mod request;
+mod socket;
+mod sync;
+mod sync_status;
+mod txid;
+mod unregister;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+
+use crate::clock;
+use crate::config::{Environment, SocketConfig};
+use crate::fleet::Fleet;
+
+pub use listener::Server;
+pub use metrics::{BindAddress, NoPort};
+pub use register::Registrar;
+pub use socket::SocketError;
+
+/// What the routes of the control socket work with.
+pub struct Control {
+    fleet: Arc<Fleet>,
+    registrar: Registrar,
+    /// Paths in requests are expanded with it, as those of the configuration.
+    environment: Environment,
+    started: Instant,
+    started_unix: Duration,
+}
+
+impl Control {
+    /// A daemon that starts now.
+    pub fn new(fleet: Arc<Fleet>, registrar: Registrar, environment: Environment) -> Control {
+        Control { fleet, registrar, environment, started: clock::monotonic(), started_unix: clock::unix_time() }
+    }
+}
+
+/// Serves the control socket. Call it within a runtime.
+///
+/// # Errors
+/// Something that is no socket stands there, or the system refuses.
+pub fn serve_control(config: &SocketConfig, control: Control) -> Result<Server, SocketError> {
+    let (listener, file) = socket::bind(config)?;
+    tracing::info!(system = "server", path = %config.path.display(), "control socket listening");
+    Ok(Server::start(listener, control_routes(Arc::new(control)), Some(file)))
+}
+
+/// Serves the metrics of the process at `/metrics`. Call it within a runtime.
+///
+/// # Errors
+/// Those of binding the address.
+pub async fn serve_metrics(address: &BindAddress) -> std::io::Result<Server> {
+    let listener = address.bind().await?;
+    tracing::info!(url = address.url(), "serving metrics on");
+    Ok(Server::start(listener, with_fallbacks(Router::new().route("/metrics", get(metrics::metrics))), None))
+}
+
+fn control_routes(control: Arc<Control>) -> Router {
+    let routes = Router::new()
+        .route("/debug/sync-status", get(sync_status::sync_status))
+        .route("/info", get(info::info))
+        .route("/list", get(list::list))
+        .route("/register", post(register::register))
+        .route("/start", post(lifecycle::start))
+        .route("/stop", post(lifecycle::stop))
+        .route("/sync", post(sync::sync))
+        .route("/txid", get(txid::txid))
+        .route("/unregister", post(unregister::unregister));
+    with_fallbacks(routes.with_state(control))
+}
+
+/// The words of Go's HTTP server.
+fn with_fallbacks(routes: Router) -> Router {
+    let plain = |status, text: &'static str| async move {
+        (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+    };
+    routes
+        .method_not_allowed_fallback(move || plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n"))
+        .fallback(move || plain(StatusCode::NOT_FOUND, "404 page not found\n"))
+}

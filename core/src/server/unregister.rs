@@ -1,0 +1,36 @@
+//! `POST /unregister`: syncs a database a last time and forgets it.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+use super::Control;
+use super::answer::{Answer, Refusal};
+use super::request;
+
+#[derive(Deserialize)]
+struct UnregisterRequest {
+    path: Option<String>,
+    timeout: Option<i64>,
+}
+
+#[derive(Serialize)]
+pub(super) struct UnregisterAnswer {
+    status: &'static str,
+    path: String,
+    txid: u64,
+}
+
+pub(super) async fn unregister(
+    State(control): State<Arc<Control>>,
+    body: Bytes,
+) -> Result<Answer<UnregisterAnswer>, Refusal> {
+    let request: UnregisterRequest = request::body(&body)?;
+    let path = request::path(request.path.as_deref(), &control.environment)?;
+    let last = control.fleet.unregister(&path, request::timeout(request.timeout)).await;
+    let last = last.map_err(|error| Refusal::internal(format!("failed to unregister database: {error}")))?;
+    let (status, txid) = last.map_or(("already_unregistered", 0), |txid| ("unregistered", txid.0));
+    Ok(Answer(UnregisterAnswer { status, path: path.to_string_lossy().into_owned(), txid }))
+}
