@@ -79,6 +79,16 @@ impl Application {
         );
     }
 
+    /// Lets the connection commit on its own, `count` transactions without a pause.
+    pub fn start_load(&mut self, name: &str, count: u32) {
+        writeln!(self.input, "load {name} {count}").and_then(|()| self.input.flush()).expect("send");
+    }
+
+    /// Waits for the end of the load.
+    pub fn finish_load(&mut self) {
+        self.answer().expect("load");
+    }
+
     /// `busy|log|checkpointed`.
     pub fn checkpoint(&mut self, mode: &str) -> String {
         self.run("w", &format!("PRAGMA wal_checkpoint({mode})")).remove(0)
@@ -93,6 +103,10 @@ impl Application {
     /// Sends one line and reads the answer.
     pub fn ask(&mut self, line: &str) -> Result<String, String> {
         writeln!(self.input, "{line}").and_then(|()| self.input.flush()).map_err(|error| format!("died: {error}"))?;
+        self.answer()
+    }
+
+    fn answer(&mut self) -> Result<String, String> {
         let mut answer = String::new();
         loop {
             answer.clear();
@@ -146,8 +160,30 @@ fn serve(connections: &mut HashMap<String, Connection>, line: &str) -> rusqlite:
             Ok(String::new())
         }
         "close" => connections.remove(name).expect("open").close().map(|()| String::new()).map_err(|(_, error)| error),
+        "load" => load(connections.get(name).expect("open"), rest.parse().expect("number")),
         _ => rows(connections.get(name).expect("open"), rest),
     }
+}
+
+/// Each transaction counts the rows after it, so that a torn or mixed image shows.
+fn load(connection: &Connection, count: u32) -> rusqlite::Result<String> {
+    let first: u32 = connection.query_row("SELECT n FROM counter", [], |row| row.get(0))?;
+    for n in first..first + count {
+        connection.busy_timeout(std::time::Duration::from_secs(60))?;
+        let size = if n % 37 == 0 { 60_000 } else { 50 + n % 400 };
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; INSERT INTO rows (b) VALUES (zeroblob({size}));
+             DELETE FROM rows WHERE a % 11 = {} AND a < (SELECT max(a) FROM rows) - 200;
+             UPDATE counter SET n = (SELECT count(*) FROM rows); COMMIT",
+            n % 11
+        ))?;
+        if n % 23 == 0 {
+            let mode = ["PASSIVE", "FULL", "RESTART", "TRUNCATE"][(n / 23) as usize % 4];
+            connection.busy_timeout(std::time::Duration::ZERO)?;
+            connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))?;
+        }
+    }
+    Ok(String::new())
 }
 
 fn rows(connection: &Connection, sql: &str) -> rusqlite::Result<String> {

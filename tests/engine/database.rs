@@ -54,6 +54,11 @@ impl Database {
         Db::open(DbFiles { path: self.path(), meta: self.meta() }, Arc::new(settings)).expect("open engine")
     }
 
+    /// The engine with its local state elsewhere.
+    pub fn engine_at(&self, meta: &Path) -> Db {
+        Db::open(DbFiles { path: self.path(), meta: meta.to_owned() }, Arc::default()).expect("open engine")
+    }
+
     /// What a restore gives.
     pub fn replica(&self) -> Replica {
         Replica::of(&self.meta())

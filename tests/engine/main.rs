@@ -10,6 +10,14 @@ mod checkpoints;
 mod content;
 mod files;
 mod generations;
+mod load;
 mod opening;
+mod takeover;
+
+// The harness's search for the reference, and as much of the harness as it needs.
+#[path = "../harness/reference.rs"]
+mod reference;
+use takeover::{Kind, Program};
+
 #[cfg(feature = "failpoints")]
 mod schedules;

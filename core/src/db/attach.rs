@@ -142,6 +142,5 @@ fn convert_to_wal(connection: &Connection, path: &Path, settings: &DbSettings) -
         let error = DbError::new(DbErrorKind::NotWal, "change journal mode to wal", path);
         return Err(error.because(format!("enable wal failed, mode={mode:?}")));
     }
-    tracing::info!(path = %path.display(), "journal mode changed to wal");
     Ok(())
 }

@@ -115,6 +115,7 @@ impl Db {
             Err(error) => tracing::warn!(path = %path.display(), %error, "truncate checkpoint failed"),
         }
         drop(second);
-        self.copy_to_end(report)
+        report.more |= self.copy(report)? == Copied::Limited;
+        Ok(())
     }
 }

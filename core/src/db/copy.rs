@@ -87,12 +87,6 @@ impl Db {
         }
     }
 
-    /// Copies until everything published by now is written or waiting.
-    pub(super) fn copy_to_end(&mut self, report: &mut SyncReport) -> Result<()> {
-        while self.copy(report)? == Copied::Limited {}
-        Ok(())
-    }
-
     /// Writes what waits in memory.
     pub(super) fn flush(&mut self, report: &mut SyncReport) -> Result<()> {
         let Some(batch) = self.attached_mut().pending.take() else { return Ok(()) };

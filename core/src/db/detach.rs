@@ -6,6 +6,7 @@
 //! | frames are left | everything stays; the next opener recovers and appends |
 
 use super::error::Result;
+use super::position::WalPosition;
 use super::report::SyncReport;
 use super::{Db, page_checksums};
 
@@ -15,18 +16,18 @@ const MAX_MOVES: u32 = 2;
 impl Db {
     /// The steps of [`Db::detach`]; after an error the caller closes the attachment.
     pub(super) fn detach_steps(&mut self, report: &mut SyncReport) -> Result<()> {
-        loop {
+        self.sync_pass(report)?;
+        // What is committed by now, and no more: an application that never pauses must not keep us here for ever.
+        let goal = self.attached().header()?.wal_position();
+        while report.more && !self.has_passed(goal) {
+            report.more = false;
             self.sync_pass(report)?;
-            if !std::mem::take(&mut report.more) {
-                break;
-            }
         }
         for _ in 0..MAX_MOVES {
             if !self.attached().is_mark_behind(self.reached()) {
                 break;
             }
             self.hand_over(report)?;
-            self.copy_to_end(report)?;
             self.flush(report)?;
         }
         report.more = false;
@@ -40,5 +41,11 @@ impl Db {
             self.attached().main.checkpoint_on_close();
         }
         Ok(())
+    }
+
+    /// Whether everything up to `goal` is copied. Another generation is a later one.
+    fn has_passed(&self, goal: WalPosition) -> bool {
+        let reached = self.reached();
+        reached.salt != goal.salt || reached.frames >= goal.frames
     }
 }

@@ -4,6 +4,7 @@
 //! are made of; only the order is the tester's.
 
 use super::Db;
+use super::copy::Copied;
 use super::error::{DbError, DbErrorKind, Result};
 use super::report::SyncReport;
 
@@ -57,7 +58,7 @@ impl Db {
     }
 
     fn copy_and_write(&mut self, report: &mut SyncReport) -> Result<()> {
-        self.copy_to_end(report)?;
+        while self.copy(report)? == Copied::Limited {}
         self.flush(report)
     }
 }

@@ -76,15 +76,5 @@ impl Db {
             report.wal_bytes = frame_offset(position.wal.frames, position.page_size);
             report.database_bytes = u64::from(position.commit) * u64::from(position.page_size.get());
         }
-        for file in &report.files {
-            tracing::debug!(
-                db = %self.files.path.display(),
-                txid = %file.txid,
-                content = ?file.content,
-                pages = file.pages,
-                size = file.size_bytes,
-                "sync"
-            );
-        }
     }
 }
