@@ -92,9 +92,9 @@ pub fn contents(report: &SyncReport) -> Vec<Content> {
 
 /// Makes every time stamp of the file old enough to be a proof, by waiting; needed only where "folded" is what is tested.
 pub fn let_time_stamps_settle(path: &Path) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = litestream_core::clock::monotonic() + std::time::Duration::from_secs(10);
     while !Db::cold_stamp(path).is_settled() {
-        assert!(std::time::Instant::now() < deadline, "time stamps never settle");
+        assert!(litestream_core::clock::monotonic() < deadline, "time stamps never settle");
         litestream_core::clock::sleep(std::time::Duration::from_millis(20));
     }
 }

@@ -21,22 +21,20 @@ pub fn pause(interval: Duration, failures: u32) -> Duration {
     interval.max(SHORTEST).saturating_mul(factor).min(LONGEST)
 }
 
-/// Why a lane of a database fails, and since when. Exists only while it does.
+/// Why a lane of a database fails. Exists only while it does.
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// What failed, and what to do about it; for a person.
     pub message: String,
     /// Failures in a row.
     pub count: u32,
-    /// Wall-clock time of the first of them.
-    pub since: crate::clock::UnixMillis,
     last_logged: Option<Tick>,
 }
 
 impl Failure {
     /// Starts a row of failures; [`Failure::again`] counts the first one too.
-    pub fn new(since: crate::clock::UnixMillis) -> Failure {
-        Failure { message: String::new(), count: 0, since, last_logged: None }
+    pub fn new() -> Failure {
+        Failure { message: String::new(), count: 0, last_logged: None }
     }
 
     /// Counts one more failure. True if it should be logged now.
@@ -66,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_failing_database_speaks_at_most_each_half_minute() {
-        let mut failure = Failure::new(0);
+        let mut failure = Failure::new();
         let spoken: Vec<u64> = (0..100).filter(|s| failure.again("down".into(), Tick(s * 1000))).collect();
         assert_eq!(spoken, [0, 30, 60, 90]);
         assert_eq!(failure.count, 100);

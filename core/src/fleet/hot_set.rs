@@ -97,11 +97,6 @@ impl<D: HotDb> HotSet<D> {
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
-
-    /// The most there may be.
-    pub fn ceiling(&self) -> usize {
-        self.ceiling
-    }
 }
 
 /// No place is left: somebody must be evicted first.

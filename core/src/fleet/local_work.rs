@@ -86,7 +86,7 @@ impl Subject<'_> {
     }
 
     /// Gives the descriptors back, and judges whether a later look at the file alone can prove that nothing happened.
-    pub fn detach(&self, mut db: Db, file: &Path) -> (Outcome, ColdLook) {
+    fn detach(&self, mut db: Db, file: &Path) -> (Outcome, ColdLook) {
         let before = ColdStamp::of(file);
         let done = db.detach();
         let after = ColdStamp::of(file);

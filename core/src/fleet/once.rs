@@ -105,9 +105,9 @@ async fn extra(shared: &Arc<Shared>, id: DbId, request: OnceRequest) -> Result<(
 async fn run_job(shared: &Arc<Shared>, id: DbId, job: Job, force: bool) -> Result<(), String> {
     let work = shared.look(|state| {
         let record = state.scheduler.table.get(id)?;
-        let (path, now) = (state.scheduler.table.path(id), shared.now());
-        let (entry, levels, local) = (record.entry, record.levels, record.local);
-        Some((LevelsWork { id, path, entry, started: now, job, levels, local }, record.metrics.clone()))
+        let path = state.scheduler.table.path(id);
+        let (entry, levels) = (record.entry, record.levels);
+        Some((LevelsWork { id, path, entry, job, levels }, record.metrics.clone()))
     });
     let Some((work, metrics)) = work else { return Ok(()) };
     let Some(entry) = shared.entry(work.entry) else { return Ok(()) };

@@ -290,6 +290,7 @@ impl Record {
     }
 
     /// True while no lane is queued or running.
+    #[cfg(test)]
     pub fn at_rest(&self) -> bool {
         self.lanes.iter().all(|lane| lane.phase == Phase::Idle)
     }

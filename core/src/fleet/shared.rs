@@ -116,11 +116,6 @@ impl Shared {
         Tick(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1))
     }
 
-    /// A moment of the fleet's clock as a time of the process.
-    pub fn instant(&self, tick: Tick) -> Instant {
-        self.started + Duration::from_millis(tick.0)
-    }
-
     /// Adds an entry under the id that the scheduler gave.
     pub fn add_entry(&self, entry: Arc<Entry>) {
         self.entries.write().unwrap_or_else(PoisonError::into_inner).push(entry);

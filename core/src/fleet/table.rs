@@ -127,12 +127,6 @@ impl Table {
         directory(record).map_or_else(PathBuf::new, |dir| dir.join(&*record.name))
     }
 
-    /// The rows directly in a directory.
-    pub fn in_directory(&self, path: &Path) -> Vec<DbId> {
-        let directory = self.by_directory.get(path).and_then(|dir| self.directories[dir.0 as usize].as_ref());
-        directory.map_or_else(Vec::new, |directory| directory.files.values().copied().collect())
-    }
-
     /// All directories that hold databases.
     pub fn directories(&self) -> impl Iterator<Item = &Arc<Path>> {
         self.directories.iter().flatten().map(|directory| &directory.path)
@@ -149,6 +143,7 @@ impl Table {
     }
 
     /// True without rows.
+    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

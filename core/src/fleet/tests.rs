@@ -204,7 +204,7 @@ async fn a_file_found_by_two_entries_is_replicated_once_by_its_own_path() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_sync_stop_start_and_unregister() {
-    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+    const PATIENCE: Duration = Duration::from_secs(30);
     let bench = Bench::new();
     let path = bench.path("a.db");
     let a = Application::open(&path);
@@ -271,7 +271,9 @@ async fn a_database_that_is_replaced_or_created_later_is_noticed() {
     bench.expect_rows("a", 2).await;
     Application::make(&bench.path("other"), 7);
     // As it must be done with SQLite: a WAL that stays would be replayed into the new file by whoever opens it.
-    ["a.sqlite-wal", "a.sqlite-shm"].map(|name| std::fs::remove_file(bench.path(name)).ok());
+    for name in ["a.sqlite-wal", "a.sqlite-shm"] {
+        let _ = std::fs::remove_file(bench.path(name));
+    }
     std::fs::rename(bench.path("other"), &path).unwrap();
     bench.expect_rows("a", 7).await;
     std::fs::remove_file(&path).unwrap();

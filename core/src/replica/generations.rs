@@ -85,7 +85,7 @@ mod tests {
             size: 8,
             created_at: 1500,
         };
-        assert_eq!(objects, [expected.clone()]);
+        assert_eq!(objects, std::slice::from_ref(&expected));
         let body = generations.open_v3(&expected, 4, 4).await.unwrap();
         assert_eq!(&body.collect(100).await.unwrap()[..], b"shot");
     }

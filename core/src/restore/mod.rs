@@ -25,8 +25,8 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use crate::ltx::{Level, LtxInfo, Txid};
 
 pub use error::RestoreError;
-pub use follow::{FollowError, FollowOptions, InPlaceError, follow};
 pub use file_reader::FileReader;
+pub use follow::{FollowError, FollowOptions, InPlaceError, follow};
 pub use integrity::{IntegrityCheck, IntegrityError, ParseIntegrityCheckError};
 pub use output::{Output, OutputError, OutputRules};
 pub use plan::{Plan, PlanError, Target, plan};

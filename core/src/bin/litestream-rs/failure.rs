@@ -12,7 +12,8 @@ pub struct UsageError {
 }
 
 impl UsageError {
-    /// A mistake without an obvious remedy.
+    /// A mistake without an obvious remedy, as the error that commands return.
+    #[allow(clippy::new_ret_no_self, reason = "nobody wants the bare value: it is made to be returned with `?`")]
     pub fn new(message: impl Into<String>) -> anyhow::Error {
         UsageError { message: message.into(), help: None }.into()
     }

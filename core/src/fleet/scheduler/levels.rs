@@ -19,14 +19,10 @@ pub struct LevelsWork {
     pub path: PathBuf,
     /// Its configuration entry.
     pub entry: EntryId,
-    /// When it was taken.
-    pub started: Tick,
     /// What to do.
     pub job: Job,
     /// What is known of the replica.
     pub levels: Levels,
-    /// The newest local LTX file.
-    pub local: Txid,
 }
 
 /// How it ended.
@@ -82,9 +78,9 @@ impl<D: HotDb> Scheduler<D> {
             let due = record.levels.first_due().filter(|(_, at)| *at <= unix);
             if let Some((job, _)) = due {
                 self.levelling += 1;
-                let (entry, levels, local) = (record.entry, record.levels, record.local);
+                let (entry, levels) = (record.entry, record.levels);
                 let path = self.table.path(id);
-                return Some(LevelsWork { id, path, entry, started: now, job, levels, local });
+                return Some(LevelsWork { id, path, entry, job, levels });
             }
             self.set_idle(id, Lane::Levels);
             self.plan_levels(id, now);

@@ -307,7 +307,7 @@ impl<D: HotDb> Scheduler<D> {
         state.failures = state.failures.saturating_add(1);
         state.not_before = now.after(closing.unwrap_or_else(|| pause(interval, u32::from(state.failures))));
         let retry = state.not_before;
-        let failure = self.failures.entry((id, lane)).or_insert_with(|| Failure::new(clock::unix_millis()));
+        let failure = self.failures.entry((id, lane)).or_insert_with(Failure::new);
         if failure.again(message, now) {
             self.events.push(Event::Failed(id, lane, failure.clone()));
         }
@@ -363,10 +363,5 @@ impl<D: HotDb> Scheduler<D> {
         for lane in left {
             self.urge(id, lane, now);
         }
-    }
-
-    /// True once [`Scheduler::close`] was called.
-    pub fn closing(&self) -> bool {
-        self.closing
     }
 }

@@ -382,7 +382,7 @@ fn levels_run_when_planned_and_an_idle_database_plans_nothing() {
     bench.scheduler.advance(bench.now);
     let work = bench.scheduler.take_levels(bench.now).expect("the first snapshot");
     assert_eq!(work.job, Job::Snapshot);
-    bench.scheduler.finish_levels(&work, LevelsEnd::Snapshot { max: work.local, count: 1 }, bench.now);
+    bench.scheduler.finish_levels(&work, LevelsEnd::Snapshot { max: work.levels.position(), count: 1 }, bench.now);
     assert_eq!(bench.scheduler.table.get(a).unwrap().levels.first_due(), None);
     bench.commit(a);
     bench.scheduler.changed(a, bench.now);

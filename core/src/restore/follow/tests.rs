@@ -134,7 +134,7 @@ async fn readers_that_stay_see_the_new_state() {
     let scene = Scene::new("multitxn");
     let (first, tip) = (scene.states().await[0], scene.tip().await);
     scene.restore_to(first).await;
-    drop(Locked::of(&scene.database()));
+    let _ = Locked::of(&scene.database());
     let staying = reader(&scene.database());
     let pages = |db: &Connection| db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
     pages(&staying).unwrap();
@@ -161,7 +161,7 @@ async fn a_change_that_was_cut_short_is_rolled_back_by_whoever_opens_the_databas
     let scene = Scene::new("shrink");
     let first = scene.states().await[0];
     scene.restore_to(first).await;
-    drop(Locked::of(&scene.database()));
+    let _ = Locked::of(&scene.database());
     let before = fs::read(scene.database()).unwrap();
     let page_size = PageSize::from_u16(u16::from_be_bytes([before[16], before[17]])).unwrap();
     let pages = before.len() / page_size.bytes();
@@ -190,7 +190,7 @@ async fn a_damaged_file_changes_nothing() {
     let scene = Scene::new("multitxn");
     let (first, tip) = (scene.states().await[0], scene.tip().await);
     scene.restore_to(first).await;
-    drop(Locked::of(&scene.database()));
+    let _ = Locked::of(&scene.database());
     let before = fs::read(scene.database()).unwrap();
     for level in Level::all() {
         for file in scene.source.list(level).await.unwrap() {
