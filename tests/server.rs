@@ -220,3 +220,19 @@ fn an_address_without_a_port_is_refused() {
         program.run(&sandbox, &["replicate", "-config", sandbox.config("addr: localhost\n").to_str().unwrap()]);
     finished.refused_with("must specify port for bind address: \"localhost\"");
 }
+
+#[test]
+fn a_file_in_the_sockets_place_costs_the_socket_and_nothing_else() {
+    let (program, sandbox) = (Program::subject(), Sandbox::new());
+    sandbox.database("app.db");
+    std::fs::write(sandbox.path("control.sock"), "mine").unwrap();
+    let config = sandbox.config(
+        "socket:\n  enabled: true\n  path: ROOT/control.sock\ndbs:\n  - path: ROOT/app.db\n    replica:\n      path: ROOT/replica\n",
+    );
+    let mut daemon = Daemon::replicate(&program, &sandbox, &config);
+    daemon.wait_for_log("failed to start control server");
+    let replica = FileReplica::at(sandbox.path("replica"));
+    daemon.wait_until("the first file", |_| replica.max_txid() > 0);
+    daemon.stop();
+    assert_eq!(std::fs::read(sandbox.path("control.sock")).unwrap(), b"mine");
+}
