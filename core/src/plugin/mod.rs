@@ -10,6 +10,7 @@
 //! No key, URL rule or quirk of any storage is known here, and no layout: what a path means is decided above.
 
 mod budget;
+mod extent;
 mod host_services;
 mod layers;
 mod loader;

@@ -28,6 +28,13 @@ pub enum Reason {
     Unreadable(String),
     /// It, or its directory, is in the wrong hands.
     Distrusted(Distrust),
+    /// Its end is missing: a copy that was interrupted.
+    CutShort {
+        /// Bytes it should have.
+        claimed: u64,
+        /// Bytes it has.
+        found: u64,
+    },
     /// It is not a plugin, or its record is damaged.
     NoRecord(String),
     /// It was built for another ABI.
@@ -70,6 +77,9 @@ impl Refusal {
         match &self.reason {
             Reason::Unreadable(why) => format!("plugin {path} cannot be read: {why}"),
             Reason::Distrusted(why) => format!("plugin {path} is not loaded: {why}"),
+            Reason::CutShort { claimed, found } => {
+                format!("plugin {path} is cut short: it has {found} of {claimed} bytes")
+            }
             Reason::NoRecord(why) => format!("{path} is not a litestream-rs plugin: {why}"),
             Reason::Abi => format!("plugin {path} speaks ABI {abi} (SDK {sdk}); this program speaks ABI {ABI}"),
             Reason::Claimed { claim, by } => {
@@ -92,6 +102,7 @@ impl Refusal {
         match &self.reason {
             Reason::Unreadable(_) => "make the file readable for the user running this program".to_owned(),
             Reason::Distrusted(why) => why.remedy(),
+            Reason::CutShort { .. } => "copy it there again, or remove it".to_owned(),
             Reason::NoRecord(_) => format!("remove the file, or {rebuild}"),
             Reason::Abi if self.record.as_ref().is_some_and(|record| record.abi > ABI) => {
                 format!("{rebuild}, or a newer litestream-rs")

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::extent;
 use super::loader::LoadedPlugin;
 use super::record::{self, Record};
 use super::refusal::{ABI, PluginError, Reason, Refusal};
@@ -127,6 +128,10 @@ fn examine(path: &Path, distrusted_dir: Option<&Distrust>, seen: &mut HashSet<(u
     }
     if let Some(distrust) = distrusted_dir.cloned().or(candidate.distrust) {
         return refused(&target, Refusal::new(path, None, Reason::Distrusted(distrust)));
+    }
+    let (claimed, found) = (extent::claimed_len(&candidate.file), candidate.metadata.len());
+    if found < claimed {
+        return refused(&target, Refusal::new(path, None, Reason::CutShort { claimed, found }));
     }
     match record::read(&mut candidate.file) {
         Err(error) => refused(&target, Refusal::no_record(path, &error)),
