@@ -18,25 +18,29 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use litestream_sdk::StorageError;
+use litestream_sdk::{ErrorKind, StorageError};
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 
 use super::error::RestoreError;
 use super::file_reader::FileReader;
-use super::output::{Output, OutputRules, with_suffix};
+use super::output::{self, Output, OutputError, OutputRules, with_suffix};
 use super::plan::{Target, plan};
 use super::progress::Progress;
 use super::source::Source;
-use super::{RestoreOptions, list, restore};
+use super::{RestoreOptions, list, restore_and};
 use crate::clock;
-use crate::ltx::{Level, LtxInfo, Txid};
-use in_place::Outcome;
-
+use crate::ltx::{Level, LtxError, LtxInfo, Txid};
 pub use in_place::InPlaceError;
 
 /// Bytes fetched at once while following.
 const PIECE_LEN: u64 = 256 << 10;
+
+/// An empty level 0 most often means that nothing happens: the levels above are then listed once in so many polls.
+const POLLS_PER_PROBE: u32 = 10;
+
+/// The longest pause after failures, unless the interval is longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// An error that stays is logged this often.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
@@ -46,7 +50,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(30);
 pub struct FollowOptions {
     /// How often the replica is asked for news.
     pub interval: Duration,
-    /// The first restore replaces what stands at the output, instead of resuming there.
+    /// The first restore replaces what stands at the output, unless a follower left it there.
     pub force: bool,
     /// How the first restore is done.
     pub restore: RestoreOptions,
@@ -70,7 +74,8 @@ pub enum FollowError {
     BadPosition(PathBuf),
     /// The database is of another replica, or of an older life of this one.
     #[error(
-        "cannot resume follow mode: {} is at transaction {at}, but the replica reaches only {tip}; delete the database to re-restore",
+        "cannot follow: {} is at transaction {at}, but the replica reaches only {tip}: it is another one, or began anew; \
+         delete the database and its -txid file to re-restore",
         .path.display()
     )]
     Ahead {
@@ -94,9 +99,19 @@ pub enum FollowError {
     /// The replica does not answer.
     #[error("replica: {0}")]
     Storage(#[from] StorageError),
-    /// Files that would bring the next transaction are gone.
-    #[error("no file of the replica continues transaction {0}")]
+    /// Files that would bring the next transaction are gone, or not there yet.
+    #[error(
+        "no file of the replica continues transaction {0}; if this stays, delete the database and its -txid file to re-restore"
+    )]
     Gap(Txid),
+    /// What stands at the output cannot be opened.
+    #[error("cannot resume follow mode: {}: {source}; delete it and its -txid file to re-restore", .path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: InPlaceError,
+    },
     /// A file could not be applied; the database is as it was.
     #[error("{file}: {source}")]
     Apply {
@@ -107,12 +122,32 @@ pub enum FollowError {
     },
 }
 
+impl FollowError {
+    /// Trying again cannot help.
+    fn is_final(&self) -> bool {
+        use InPlaceError::{PageSize, TwoFollowers};
+        matches!(self, FollowError::Apply { source: PageSize { .. } | TwoFollowers(_), .. })
+    }
+
+    /// The file itself is the reason: it is damaged, or gone.
+    fn blames_file(&self) -> bool {
+        match self {
+            FollowError::Apply { source: InPlaceError::Ltx(LtxError::Io(error)), .. } => {
+                let storage = error.get_ref().and_then(|inner| inner.downcast_ref::<StorageError>());
+                storage.is_some_and(|error| [ErrorKind::NOT_FOUND, ErrorKind::CORRUPT].contains(&error.kind))
+            }
+            FollowError::Apply { source: InPlaceError::Ltx(_), .. } => true,
+            _ => false,
+        }
+    }
+}
+
 /// Restores or resumes, then follows until `stop`. Gives the transaction the database stands at then.
 ///
 /// While it follows, errors are logged and tried again for ever: the replica may come back.
 ///
 /// # Errors
-/// Following does not begin.
+/// Following does not begin; or cannot go on: the page size changed, or there are two followers.
 pub async fn follow(
     source: Arc<dyn Source>,
     path: &Path,
@@ -126,17 +161,19 @@ pub async fn follow(
         begun = beginning => begun?,
         () = &mut stop => return Ok(Txid::NONE),
     };
-    let mut follower = Follower { source, path: path.to_owned(), txid, failures: 0, logged: None, applying: None };
+    let mut follower = Follower::new(source, path, txid);
     tracing::info!(output = %path.display(), %txid, interval = ?options.interval, "entering follow mode");
     let keep_up = async {
         loop {
-            follower.step().await;
-            tokio::time::sleep(options.interval).await;
+            if let Err(error) = follower.step().await {
+                break error;
+            }
+            tokio::time::sleep(follower.pause(options.interval)).await;
         }
     };
     tokio::select! {
         () = &mut stop => {}
-        () = keep_up => {}
+        error = keep_up => return Err(error),
     }
     follower.come_to_rest().await;
     tracing::info!(output = %path.display(), txid = %follower.txid, "follow mode stopped");
@@ -150,29 +187,43 @@ async fn begin(
     progress: &dyn Progress,
 ) -> Result<Txid, FollowError> {
     let exists = fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0);
-    if exists && !options.force {
+    if exists && (!options.force || position_path(path).exists()) {
         return resume(source, path).await;
     }
     let rules = OutputRules { force: options.force, skip_existing: false };
-    let output = Output::check(path, rules).map_err(RestoreError::from)?;
-    let Some(output) = output else { return Err(FollowError::NoPosition(path.to_owned())) };
+    let checked = Output::check(path, rules).map_err(RestoreError::from)?;
+    let Some(output) = checked else { return Err(FollowError::NoPosition(path.to_owned())) };
     let files = list(source.as_ref(), Target::Latest).await?;
     let plan = plan(&files, Target::Latest).map_err(RestoreError::from)?;
     // A position of before must not be taken for that of the database that comes.
     remove_position(path)?;
-    let restored = restore(source.as_ref(), Target::Latest, plan, &output, options.restore, progress).await?;
-    save_position(path, restored.txid)?;
+    let prepare = {
+        let path = path.to_owned();
+        move |file: &File, txid: Txid| {
+            in_place::leave_wal_mode(file).map_err(output::io_error("write", &path))?;
+            // Where nothing stood before, no stop can leave a database without its position.
+            if exists { Ok(()) } else { save_position(&path, txid) }
+        }
+    };
+    let (target, how) = (Target::Latest, options.restore);
+    let restored = restore_and(source.as_ref(), target, plan, &output, how, progress, prepare).await?;
+    if exists {
+        save_position(path, restored.txid).map_err(RestoreError::from)?;
+    }
     Ok(restored.txid)
 }
 
 async fn resume(source: &Arc<dyn Source>, path: &Path) -> Result<Txid, FollowError> {
     let at = load_position(path)?;
+    let database = path.to_owned();
+    joined(tokio::task::spawn_blocking(move || in_place::settle(&database)).await)
+        .map_err(|source| FollowError::Database { path: path.to_owned(), source })?;
     let files = list(source.as_ref(), Target::Latest).await?;
-    let tip = files.iter().map(|file| file.max_txid).max().unwrap_or(Txid::NONE);
-    if at > tip {
-        return Err(FollowError::Ahead { path: path.to_owned(), at, tip });
+    match tip(&files) {
+        tip if tip == at || continuing(&files, at).is_some() => Ok(at),
+        tip if tip < at => Err(FollowError::Ahead { path: path.to_owned(), at, tip }),
+        _ => Err(FollowError::Gap(at)),
     }
-    Ok(at)
 }
 
 /// The database while it is followed.
@@ -182,21 +233,31 @@ struct Follower {
     txid: Txid,
     failures: u32,
     logged: Option<Instant>,
+    /// Polls in a row that found level 0 empty.
+    quiet_polls: u32,
+    /// Damaged or vanished files, to be gone around as long as others lead on.
+    avoided: Vec<LtxInfo>,
     /// A change of the database that is going on.
-    applying: Option<JoinHandle<Result<Outcome, InPlaceError>>>,
+    applying: Option<JoinHandle<Result<(), InPlaceError>>>,
 }
 
 impl Follower {
-    /// Applies what has come, and says what is in the way.
-    async fn step(&mut self) {
+    fn new(source: Arc<dyn Source>, path: &Path, txid: Txid) -> Follower {
+        let (path, avoided) = (path.to_owned(), Vec::new());
+        Follower { source, path, txid, failures: 0, logged: None, quiet_polls: 0, avoided, applying: None }
+    }
+
+    /// Applies what has come, and says what is in the way. The error is one that stays.
+    async fn step(&mut self) -> Result<(), FollowError> {
         match self.catch_up().await {
             Ok(()) if self.failures > 0 => {
                 tracing::info!(output = %self.path.display(), previous_errors = self.failures, "follow recovered");
-                (self.failures, self.logged) = (0, None);
+                self.failures = 0;
             }
             Ok(()) => {}
+            Err(error) if error.is_final() => return Err(error),
             Err(error) => {
-                self.failures += 1;
+                self.failures = self.failures.saturating_add(1);
                 let now = clock::monotonic();
                 if self.logged.is_none_or(|last| now.saturating_duration_since(last) >= LOG_INTERVAL) {
                     self.logged = Some(now);
@@ -205,36 +266,77 @@ impl Follower {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Doubles with every failure.
+    fn pause(&self, interval: Duration) -> Duration {
+        interval.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE.max(interval))
     }
 
     async fn catch_up(&mut self) -> Result<(), FollowError> {
+        let mut is_first = true;
         loop {
             let raw = self.source.list(Level::RAW).await?;
-            let before = self.txid;
-            while let Some(file) = continuing(&raw, self.txid) {
-                self.apply(file.clone()).await?;
+            while let Some(file) = self.usable(&raw) {
+                self.apply_or_avoid(file).await?;
             }
-            let is_behind = raw.iter().any(|file| file.max_txid > self.txid);
-            if !is_behind && !raw.is_empty() {
+            if tip(&raw) == self.txid || (is_first && self.rests(&raw)) {
                 return Ok(());
             }
+            is_first = false;
             // Level 0 has a hole, or is empty because retention was quicker: a merged file leads over it.
-            if !self.apply_merged().await? {
-                return if is_behind && self.txid == before { Err(FollowError::Gap(self.txid)) } else { Ok(()) };
+            if !self.apply_merged(tip(&raw)).await? {
+                return Ok(());
             }
         }
     }
 
-    /// Applies a file of a higher level, if one continues; the lowest level has the smallest.
-    async fn apply_merged(&mut self) -> Result<bool, FollowError> {
+    fn rests(&mut self, raw: &[LtxInfo]) -> bool {
+        self.quiet_polls = if raw.is_empty() { self.quiet_polls.wrapping_add(1) } else { 0 };
+        !self.quiet_polls.is_multiple_of(POLLS_PER_PROBE)
+    }
+
+    /// Applies a file of a higher level, if one continues; the lowest level has the smallest. False if the replica has
+    /// nothing newer at all, where level 0 reaches `tip_of_raw`.
+    async fn apply_merged(&mut self, tip_of_raw: Txid) -> Result<bool, FollowError> {
+        let mut newest = tip_of_raw;
         for level in Level::all().skip(1) {
             let files = self.source.list(level).await?;
-            if let Some(file) = continuing(&files, self.txid) {
-                self.apply(file.clone()).await?;
+            if let Some(file) = self.usable(&files) {
+                self.apply_or_avoid(file).await?;
                 return Ok(true);
             }
+            newest = newest.max(tip(&files));
         }
-        Ok(false)
+        // There is no way around: perhaps the next poll can read them.
+        self.avoided.clear();
+        match newest {
+            newest if newest == self.txid => Ok(false),
+            newest if newest < self.txid => {
+                Err(FollowError::Ahead { path: self.path.clone(), at: self.txid, tip: newest })
+            }
+            _ => Err(FollowError::Gap(self.txid)),
+        }
+    }
+
+    /// The file that leads on furthest and is not known to be bad.
+    fn usable(&self, files: &[LtxInfo]) -> Option<LtxInfo> {
+        let name = |file: &LtxInfo| (file.level, file.file_name());
+        let is_avoided = |file: &LtxInfo| self.avoided.iter().any(|bad| name(bad) == name(file));
+        let usable: Vec<LtxInfo> = files.iter().filter(|file| !is_avoided(file)).cloned().collect();
+        continuing(&usable, self.txid).cloned()
+    }
+
+    async fn apply_or_avoid(&mut self, file: LtxInfo) -> Result<(), FollowError> {
+        match self.apply(file.clone()).await {
+            Err(error) if error.blames_file() => {
+                tracing::warn!(%error, "ltx file cannot be used, looking for others");
+                self.avoided.push(file);
+                Ok(())
+            }
+            applied => applied,
+        }
     }
 
     async fn apply(&mut self, file: LtxInfo) -> Result<(), FollowError> {
@@ -242,17 +344,14 @@ impl Follower {
         let (path, name) = (self.path.clone(), file.file_name());
         let fetched = joined(tokio::task::spawn_blocking(move || in_place::fetch(reader, name, &path)).await);
         let spool = fetched.map_err(|source| FollowError::Apply { file: file.clone(), source })?;
-        let path = self.path.clone();
-        let applying = self.applying.insert(tokio::task::spawn_blocking(move || in_place::apply(spool, &path)));
+        let (path, at) = (self.path.clone(), self.txid);
+        let change = move || in_place::apply(spool, &path, || load_position(&path).is_ok_and(|saved| saved == at));
+        let applying = self.applying.insert(tokio::task::spawn_blocking(change));
         let applied = joined(applying.await);
         self.applying = None;
-        match applied {
-            Ok(Outcome::Applied) => {}
-            Ok(Outcome::OtherPageSize) => return self.replace().await,
-            Err(source) => return Err(FollowError::Apply { file, source }),
-        }
+        applied.map_err(|source| FollowError::Apply { file: file.clone(), source })?;
         tracing::debug!(output = %self.path.display(), txid = %file.max_txid, "applied");
-        save_position(&self.path, file.max_txid)?;
+        save_position(&self.path, file.max_txid).map_err(RestoreError::from)?;
         self.txid = file.max_txid;
         Ok(())
     }
@@ -264,19 +363,16 @@ impl Follower {
             let _ = applying.await;
         }
     }
-
-    /// A database with another page size cannot be made out of this one. Readers have to open the new one.
-    async fn replace(&mut self) -> Result<(), FollowError> {
-        tracing::warn!(output = %self.path.display(), "page size changed: the database is replaced, open it again");
-        let options = FollowOptions { interval: Duration::ZERO, force: true, restore: RestoreOptions::default() };
-        self.txid = begin(&self.source, &self.path, options, &()).await?;
-        Ok(())
-    }
 }
 
 /// The result of a blocking task; its panic is ours.
 fn joined<T>(result: Result<T, JoinError>) -> T {
     result.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+/// The newest transaction of some files.
+fn tip(files: &[LtxInfo]) -> Txid {
+    files.iter().map(|file| file.max_txid).max().unwrap_or(Txid::NONE)
 }
 
 /// Of the files that continue a state, the one that leads furthest.
@@ -303,7 +399,7 @@ fn load_position(database: &Path) -> Result<Txid, FollowError> {
     }
 }
 
-fn save_position(database: &Path, txid: Txid) -> Result<(), FollowError> {
+fn save_position(database: &Path, txid: Txid) -> Result<(), OutputError> {
     let path = position_path(database);
     let new = with_suffix(&path, ".tmp");
     let write = || -> io::Result<()> {
@@ -311,7 +407,8 @@ fn save_position(database: &Path, txid: Txid) -> Result<(), FollowError> {
         File::open(&new)?.sync_all()?;
         fs::rename(&new, &path)
     };
-    write().map_err(position_error("write", &path))
+    write().map_err(output::io_error("write", &path))?;
+    output::sync_directory(output::directory_of(&path))
 }
 
 fn remove_position(database: &Path) -> Result<(), FollowError> {

@@ -125,10 +125,23 @@ pub async fn choose(source: &dyn Source, v3: Option<&dyn V3Source>, target: Targ
 pub async fn restore(
     source: &dyn Source,
     target: Target,
+    plan: Plan,
+    output: &Output,
+    options: RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<Restored, RestoreError> {
+    restore_and(source, target, plan, output, options, progress, |_, _| Ok(())).await
+}
+
+/// As [`restore`]; `prepare` has the finished file and its transaction just before it becomes the output.
+async fn restore_and(
+    source: &dyn Source,
+    target: Target,
     mut plan: Plan,
     output: &Output,
     options: RestoreOptions,
     progress: &dyn Progress,
+    prepare: impl FnOnce(&File, Txid) -> Result<(), OutputError> + Send + 'static,
 ) -> Result<Restored, RestoreError> {
     let mut temporary = output.create()?;
     let mut unusable: Vec<LtxInfo> = Vec::new();
@@ -143,7 +156,7 @@ pub async fn restore(
         plan = replan(source, target, &plan, &mut unusable, bad, error).await?;
     };
     let txid = applied.header.max_txid;
-    finish(temporary, file, options.integrity).await?;
+    finish(temporary, file, options.integrity, move |file| prepare(file, txid)).await?;
     Ok(Restored { txid, files: applied.files })
 }
 
@@ -157,7 +170,7 @@ pub async fn restore_v3(
 ) -> Result<Restored, RestoreError> {
     let mut temporary = output.create()?;
     let file = v3::apply_v3(source, plan, &mut temporary, options.parallelism, progress).await?;
-    finish(temporary, file, options.integrity).await?;
+    finish(temporary, file, options.integrity, |_| Ok(())).await?;
     Ok(Restored { txid: Txid::NONE, files: plan.objects().count() })
 }
 
@@ -183,12 +196,18 @@ async fn replan(
 }
 
 /// Checks the database and lets it appear.
-async fn finish(temporary: output::TempOutput, file: File, integrity: IntegrityCheck) -> Result<(), RestoreError> {
+async fn finish(
+    temporary: output::TempOutput,
+    file: File,
+    integrity: IntegrityCheck,
+    prepare: impl FnOnce(&File) -> Result<(), OutputError> + Send + 'static,
+) -> Result<(), RestoreError> {
     let finishing = tokio::task::spawn_blocking(move || {
         integrity::check_integrity(temporary.path(), integrity)?;
         if integrity != IntegrityCheck::None {
             tracing::info!("post-restore integrity check passed");
         }
+        prepare(&file)?;
         Ok(temporary.keep(file)?)
     });
     finishing.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))

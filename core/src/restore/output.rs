@@ -46,7 +46,7 @@ pub enum OutputError {
     },
 }
 
-fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OutputError {
+pub(super) fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OutputError {
     let path = path.to_owned();
     move |source| OutputError::Io { doing, path, source }
 }
@@ -98,10 +98,7 @@ impl Output {
     }
 
     fn directory(&self) -> &Path {
-        match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        }
+        directory_of(&self.path)
     }
 
     fn sidecars(&self) -> impl Iterator<Item = PathBuf> {
@@ -109,9 +106,21 @@ impl Output {
     }
 
     fn sync_directory(&self) -> Result<(), OutputError> {
-        let directory = self.directory();
-        File::open(directory).and_then(|directory| directory.sync_all()).map_err(io_error("sync directory", directory))
+        sync_directory(self.directory())
     }
+}
+
+/// The directory a path lies in.
+pub(super) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes names in a directory durable.
+pub(super) fn sync_directory(directory: &Path) -> Result<(), OutputError> {
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(io_error("sync directory", directory))
 }
 
 /// The file a restore writes. Removed when dropped, unless it became the output.

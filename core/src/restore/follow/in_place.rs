@@ -35,15 +35,6 @@ const PAGE_COUNT: Range<usize> = 28..32;
 /// The change counter for which the size was written.
 const VERSION_VALID_FOR: Range<usize> = 92..96;
 
-/// What became of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// The database is in the file's state.
-    Applied,
-    /// The database has pages of another size and is untouched.
-    OtherPageSize,
-}
-
 /// Why a file was not applied. The database is as it was, or will be as soon as somebody opens it.
 #[derive(Debug, thiserror::Error)]
 pub enum InPlaceError {
@@ -61,6 +52,17 @@ pub enum InPlaceError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Readers cannot be moved to pages of another size.
+    #[error("the page size changes from {} to {}: delete the database and its -txid file to re-restore", .from.get(), .to.get())]
+    PageSize {
+        /// Of the database.
+        from: PageSize,
+        /// Of the file.
+        to: PageSize,
+    },
+    /// The position is not where we left it.
+    #[error("another follower works on {}: stop one of them", .0.display())]
+    TwoFollowers(PathBuf),
     /// The local disk.
     #[error("{}: {source}", .path.display())]
     Io {
@@ -91,15 +93,36 @@ pub(super) fn fetch(mut from: impl Read, name: FileName, database: &Path) -> Res
     Ok(Spool { file, header })
 }
 
-/// Changes the database. Blocks.
-pub(super) fn apply(mut spool: Spool, path: &Path) -> Result<Outcome, InPlaceError> {
+/// Rolls back what a stop left half done, so that readers who may not write can read; and leaves WAL mode if no reader is in
+/// the way. Blocks.
+pub(super) fn settle(path: &Path) -> Result<(), InPlaceError> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.busy_timeout(LOCK_TIMEOUT)?;
+    connection.query_row("PRAGMA schema_version", [], |_| Ok(()))?;
+    if let Err(error) = connection.query_row("PRAGMA journal_mode=DELETE", [], |_| Ok(())) {
+        tracing::warn!(output = %path.display(), %error, "followed database cannot leave WAL mode yet");
+    }
+    Ok(())
+}
+
+/// Makes a database that nobody has open one in rollback mode. In WAL mode, readers would keep their lock as long as they are
+/// connected, and leave files behind.
+pub(super) fn leave_wal_mode(database: &File) -> io::Result<()> {
+    database.write_all_at(&[1, 1], FORMAT_VERSIONS.start as u64)
+}
+
+/// Changes the database, if `is_ours` still says so once it is locked. Blocks.
+pub(super) fn apply(mut spool: Spool, path: &Path, is_ours: impl FnOnce() -> bool) -> Result<(), InPlaceError> {
     let file = OpenOptions::new().read(true).write(true).open(path).map_err(io_error(path))?;
     let database = Locked::new(path, file)?;
-    if database.page_size()? != spool.header.page_size {
-        return Ok(Outcome::OtherPageSize);
+    if !is_ours() {
+        return Err(InPlaceError::TwoFollowers(path.to_owned()));
     }
-    database.change(&mut spool.file, &spool.header)?;
-    Ok(Outcome::Applied)
+    let (from, to) = (database.page_size()?, spool.header.page_size);
+    if from != to {
+        return Err(InPlaceError::PageSize { from, to });
+    }
+    database.change(&mut spool.file, &spool.header)
 }
 
 fn rewound(spool: &mut File) -> Result<BufReader<&mut File>, InPlaceError> {

@@ -4,13 +4,20 @@ use std::os::unix::fs::FileExt;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::super::restore;
 use super::super::testing::{MemorySource, ltx_of, name};
 use super::journal::Journal;
 use super::*;
-use crate::ltx::{PageSize, Pgno};
+use crate::ltx::{Encoder, Header, PageSize, Pgno};
 
 /// Stops when the follower has nothing more to do: it asks for the interval only then.
 const IDLE: Duration = Duration::from_millis(1);
+
+const OPTIONS: FollowOptions = FollowOptions {
+    interval: IDLE,
+    force: false,
+    restore: RestoreOptions { parallelism: 2, integrity: super::super::IntegrityCheck::None },
+};
 
 struct Scene {
     directory: tempfile::TempDir,
@@ -20,6 +27,10 @@ struct Scene {
 impl Scene {
     fn new(tree: &str) -> Scene {
         Scene { directory: tempfile::tempdir().unwrap(), source: Arc::new(MemorySource::fixture(tree)) }
+    }
+
+    fn empty() -> Scene {
+        Scene { directory: tempfile::tempdir().unwrap(), source: Arc::new(MemorySource::new()) }
     }
 
     fn database(&self) -> PathBuf {
@@ -38,8 +49,7 @@ impl Scene {
                 tokio::time::sleep(IDLE).await;
             }
         };
-        let options = FollowOptions { interval: IDLE, force: false, restore: RestoreOptions::default() };
-        tokio::time::timeout(Duration::from_secs(30), follow(self.source(), &self.database(), options, &(), there))
+        tokio::time::timeout(Duration::from_secs(30), follow(self.source(), &self.database(), OPTIONS, &(), there))
             .await
             .expect("it gets there")
     }
@@ -89,7 +99,7 @@ fn reader(path: &Path) -> Connection {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_every_state_a_follower_reaches_the_newest() {
-    for tree in ["multitxn", "autovacuum", "shrink", "truncate", "ps512", "ps65536"] {
+    for tree in ["multitxn", "legacy", "upgrade", "autovacuum", "shrink", "truncate", "ps512", "ps65536"] {
         let scene = Scene::new(tree);
         let tip = scene.tip().await;
         let states = scene.states().await;
@@ -110,7 +120,8 @@ async fn from_every_state_a_follower_reaches_the_newest() {
 async fn a_follower_begins_with_a_restore() {
     let scene = Scene::new("multitxn");
     let tip = scene.tip().await;
-    assert_eq!(scene.follow_to(tip).await.unwrap(), tip);
+    assert_eq!(begin(&scene.source(), &scene.database(), OPTIONS, &()).await.unwrap(), tip);
+    assert_eq!(load_position(&scene.database()).unwrap(), tip);
     assert!(scene.content() == scene.expected(tip).await);
 }
 
@@ -199,15 +210,8 @@ async fn a_damaged_file_changes_nothing() {
             }
         }
     }
-    let mut follower = Follower {
-        source: scene.source(),
-        path: scene.database(),
-        txid: first,
-        failures: 0,
-        logged: None,
-        applying: None,
-    };
-    follower.step().await;
+    let mut follower = Follower::new(scene.source(), &scene.database(), first);
+    follower.step().await.unwrap();
     assert_eq!((follower.failures, follower.txid), (1, first), "of {tip}");
     assert!(fs::read(scene.database()).unwrap() == before);
 }
@@ -224,19 +228,124 @@ async fn what_cannot_be_resumed_says_why() {
     assert!(matches!(scene.follow_to(tip).await, Err(FollowError::BadPosition(_))));
     save_position(&scene.database(), Txid(tip.0 + 1)).unwrap();
     assert!(matches!(scene.follow_to(tip).await, Err(FollowError::Ahead { .. })));
+    // As after an idle time longer than retention: neither a file that continues, nor one that covers.
+    scene.source.put_named(0, name(tip.0 + 3, tip.0 + 3), ltx_of(PageSize::MIN, tip.0 + 3, tip.0 + 3, 1, &[(1, 1)]));
+    assert!(matches!(scene.follow_to(tip).await, Err(FollowError::Gap(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_restarted_between_snapshots_resumes() {
+    let scene = Scene::new("multitxn");
+    let tip = scene.tip().await;
+    let snapshots = scene.source.list(Level::SNAPSHOT).await.unwrap();
+    for state in
+        scene.states().await.into_iter().filter(|txid| snapshots.iter().all(|file| file.max_txid < *txid)).take(2)
+    {
+        scene.restore_to(state).await;
+        assert_eq!(scene.follow_to(tip).await.unwrap(), tip, "from {state}");
+    }
+    // And at the newest transaction, with nothing to do.
+    assert_eq!(begin(&scene.source(), &scene.database(), OPTIONS, &()).await.unwrap(), tip);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_snapshot_leads_over_what_is_gone() {
+    let scene = Scene::new("resnapshot");
+    let (first, tip) = (scene.states().await[0], scene.tip().await);
+    scene.restore_to(first).await;
+    let snapshot = ltx_snapshot(&scene, tip).await;
+    for level in Level::all() {
+        for file in scene.source.list(level).await.unwrap() {
+            scene.source.remove(level.number(), file.file_name());
+        }
+    }
+    scene.source.put(9, snapshot);
+    let expected = scene.expected(tip).await;
+    assert_eq!(scene.follow_to(tip).await.unwrap(), tip);
+    assert!(scene.content() == expected);
+}
+
+/// A snapshot of the state after a transaction.
+async fn ltx_snapshot(scene: &Scene, txid: Txid) -> Vec<u8> {
+    let other = Scene { directory: tempfile::tempdir().unwrap(), source: Arc::clone(&scene.source) };
+    other.restore_to(txid).await;
+    let bytes = fs::read(other.database()).unwrap();
+    let page_size = PageSize::from_u16(u16::from_be_bytes([bytes[16], bytes[17]])).unwrap();
+    let commit = (bytes.len() / page_size.bytes()) as u32;
+    let header = Header::new(page_size, commit, Txid::FIRST, txid, 1);
+    let mut encoder = Encoder::new(Vec::new(), &header).unwrap();
+    for (number, page) in (1..).zip(bytes.chunks(page_size.bytes())) {
+        encoder.encode_page(Pgno(number), page).unwrap();
+    }
+    encoder.finish().unwrap().0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_file_is_gone_around_where_a_merged_one_leads_on() {
+    let scene = Scene::new("multitxn");
+    let (first, tip) = (scene.states().await[0], scene.tip().await);
+    scene.restore_to(first).await;
+    let snapshot = ltx_snapshot(&scene, tip).await;
+    let expected = scene.expected(tip).await;
+    let raw = scene.source.list(Level::RAW).await.unwrap();
+    let last = raw.iter().find(|file| file.max_txid == tip).unwrap();
+    scene.source.damage(0, last.file_name(), last.size as usize - 60);
+    scene.source.put(9, snapshot);
+    assert_eq!(scene.follow_to(tip).await.unwrap(), tip);
+    assert!(scene.content() == expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_size_that_changes_and_a_second_follower_are_errors_that_stay() {
+    let scene = Scene::new("multitxn");
+    let (first, tip) = (scene.states().await[0], scene.tip().await);
+    scene.restore_to(first).await;
+    let before = {
+        in_place::settle(&scene.database()).unwrap();
+        fs::read(scene.database()).unwrap()
+    };
+    let mut second = Follower::new(scene.source(), &scene.database(), first);
+    save_position(&scene.database(), tip).unwrap();
+    let error = second.step().await.unwrap_err().to_string();
+    assert!(error.contains("another follower works on"), "{error}");
+    save_position(&scene.database(), first).unwrap();
+    for file in scene.source.list(Level::RAW).await.unwrap() {
+        scene.source.remove(0, file.file_name());
+    }
+    let next = first.0 + 1;
+    scene.source.put(0, ltx_of(PageSize::MIN, next, next, 1, &[(1, 1)]));
+    let error = second.step().await.unwrap_err().to_string();
+    assert!(error.contains("page size changes") && error.contains("delete the database"), "{error}");
+    assert!(fs::read(scene.database()).unwrap() == before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_of_the_first_state_are_never_in_wal_mode() {
+    let scene = Scene::new("multitxn");
+    let tip = scene.tip().await;
+    assert_eq!(begin(&scene.source(), &scene.database(), OPTIONS, &()).await.unwrap(), tip);
+    let reader = reader(&scene.database());
+    let mode: String = reader.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    assert_eq!(mode, "delete");
+    assert!(!with_suffix(&scene.database(), "-shm").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn force_resumes_what_a_follower_left() {
+    let scene = Scene::new("multitxn");
+    let (first, tip) = (scene.states().await[0], scene.tip().await);
+    scene.restore_to(first).await;
+    let options = FollowOptions { force: true, ..OPTIONS };
+    assert_eq!(begin(&scene.source(), &scene.database(), options, &()).await.unwrap(), first);
+    remove_position(&scene.database()).unwrap();
+    assert_eq!(begin(&scene.source(), &scene.database(), options, &()).await.unwrap(), tip);
+    assert_eq!(load_position(&scene.database()).unwrap(), tip);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hole_that_nothing_bridges_is_an_error_that_may_pass() {
-    let scene = Scene { directory: tempfile::tempdir().unwrap(), source: Arc::new(MemorySource::new()) };
+    let scene = Scene::empty();
     scene.source.put_named(0, name(3, 3), ltx_of(PageSize::MIN, 3, 3, 1, &[(1, 1)]));
-    let mut follower = Follower {
-        source: scene.source(),
-        path: scene.database(),
-        txid: Txid(1),
-        failures: 0,
-        logged: None,
-        applying: None,
-    };
+    let mut follower = Follower::new(scene.source(), &scene.database(), Txid(1));
     assert!(matches!(follower.catch_up().await, Err(FollowError::Gap(Txid(1)))));
 }
