@@ -172,15 +172,6 @@ fn the_list_of_plugins_loads_nothing_and_shows_the_refused_ones() {
 }
 
 #[test]
-fn the_file_plugin_keeps_its_promises_as_a_library() {
-    let (program, sandbox) = (Program::ours(), Sandbox::new());
-    let finished = program.run(&sandbox, &["plugin", "check", &sandbox.url("store")]);
-    assert_eq!(finished.code(), 0, "{finished}");
-    assert!(finished.stdout.contains(" ok") && !finished.stdout.contains("FAIL"), "{finished}");
-    assert_eq!(files_below(&sandbox.path("store")).len(), 0, "the check removes what it wrote");
-}
-
-#[test]
 fn a_plugin_built_outside_this_workspace_is_loaded() {
     let Some(library) = std::env::var_os("LITESTREAM_TEST_KV_PLUGIN") else {
         assert!(std::env::var("CI").as_deref() != Ok("true"), "scripts/test.sh builds examples/plugin-kv first");
