@@ -313,6 +313,25 @@ fn frames_behind_the_published_commit_are_no_commit() {
     database.assert_replicated(&mut application);
 }
 
+/// A writer killed between the two copies of the wal-index header leaves one that nobody may trust.
+#[test]
+fn a_writer_that_died_while_publishing_does_not_stop_us() {
+    let (database, mut application) = Database::with_application();
+    let mut engine = database.engine();
+    engine.sync().expect("sync");
+    insert(&mut application, 10..12);
+    // By another process: opening the file here would drop our own locks.
+    let shm = database.path().with_extension("db-shm");
+    let script = format!("printf '\\377' | dd of='{}' bs=1 seek=20 conv=notrunc 2>/dev/null", shm.display());
+    assert!(std::process::Command::new("sh").args(["-c", &script]).status().expect("sh").success());
+    assert!(engine.has_news(), "an unreadable header may mean anything");
+    assert_eq!(contents(&engine.sync().expect("sync")), [Content::Commits]);
+    database.assert_replicated(&mut application);
+    insert(&mut application, 12..13);
+    assert_eq!(contents(&engine.sync().expect("sync")), [Content::Commits]);
+    database.assert_replicated(&mut application);
+}
+
 #[test]
 fn a_lost_position_and_a_restarted_wal_are_settled_by_a_difference() {
     let (database, mut application) = replicated();

@@ -56,6 +56,9 @@ impl Db {
         let failed = |error| preflight::explain("open database", path, error);
         let main = Connection::open(path).map_err(failed)?;
         main.begin_read().map_err(failed)?;
+        if main.is_read_only().map_err(failed)? {
+            return Err(DbError::new(DbErrorKind::NoPermission, "open database", path).because("may only be read"));
+        }
         let mut database = read_header(&main, path)?;
         if !database.is_wal {
             convert_to_wal(&main, path, &self.settings)?;

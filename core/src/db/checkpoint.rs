@@ -67,7 +67,7 @@ impl Db {
         rules::passed(Step::Locked);
         let outcome = self.checkpoint_locked(report);
         self.release();
-        report.write_lock_held += locked.elapsed();
+        report.write_lock_held += clock::monotonic().saturating_duration_since(locked);
         outcome
     }
 
@@ -106,7 +106,7 @@ impl Db {
         let locked = clock::monotonic();
         match second.checkpoint_truncate() {
             Ok(answer) => {
-                let duration = locked.elapsed();
+                let duration = clock::monotonic().saturating_duration_since(locked);
                 report.write_lock_held += duration;
                 let complete = !answer.busy;
                 report.checkpoints.push(Checkpoint { mode: CheckpointMode::Truncate, complete, duration });

@@ -60,7 +60,7 @@ impl Db {
             Ok(answer) => report.checkpoints.push(Checkpoint {
                 mode: CheckpointMode::Passive,
                 complete: !answer.busy && answer.frames == answer.backfilled,
-                duration: started.elapsed(),
+                duration: clock::monotonic().saturating_duration_since(started),
             }),
             // The application's disk is in trouble, not ours: what is committed is still in the WAL.
             Err(error) => tracing::warn!(path = %self.files.path.display(), %error, "passive checkpoint failed"),

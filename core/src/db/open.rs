@@ -66,6 +66,11 @@ impl Connection {
         Ok(Connection { sqlite })
     }
 
+    /// Whether SQLite could open the file for reading only: it falls back to that without a word.
+    pub(super) fn is_read_only(&self) -> rusqlite::Result<bool> {
+        self.sqlite.is_readonly(rusqlite::MAIN_DB)
+    }
+
     /// Begins a read transaction and takes the read lock at once, without reading the schema.
     pub(super) fn begin_read(&self) -> rusqlite::Result<()> {
         self.sqlite.execute_batch("BEGIN")?;
