@@ -1,7 +1,7 @@
 //! One destination of one database: layout, listing, upload.
 //!
 //! [`ReplicaClient`] speaks LTX files and levels; the [`Store`](crate::plugin::Store) below it speaks objects. Only
-//! [`layout`] knows how an LTX file is named there. What to upload, merge or delete is decided in `fleet`.
+//! `layout.rs` knows how an LTX file is named there. What to upload, merge or delete is decided in `fleet`.
 
 mod body_reader;
 mod client;
