@@ -67,6 +67,9 @@ export LITESTREAM_TEST_KV_PLUGIN=$target/plugin-kv/debug/liblitestream_plugin_kv
 run env CARGO_TARGET_DIR="$target/plugin-kv" cargo test --manifest-path examples/plugin-kv/Cargo.toml
 run env CARGO_TARGET_DIR="$target/plugin-kv" cargo build --manifest-path examples/plugin-kv/Cargo.toml
 run cargo test --workspace --no-fail-fast "$@"
+# The schedule tester stops the engine between its steps, which only this build can.
+run env ENGINE_SCHEDULES="${ENGINE_SCHEDULES:-5000}" \
+    cargo test -p litestream-core --features failpoints --test engine schedules "$@"
 
 echo
 grep -E '^(SKIPPED|test .* FAILED$)' "$log" | sort -u || true
