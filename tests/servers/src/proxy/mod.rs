@@ -1,0 +1,80 @@
+//! A proxy on the loopback address that breaks connections on purpose, and counts the requests that pass.
+//!
+//! For HTTP it understands requests, so that faults meet chosen ones; for anything else ([`Proxy::tcp`]) a connection
+//! counts as one request without a name. TLS passes only as the latter.
+
+mod head;
+mod http;
+mod listener;
+mod pipe;
+mod plan;
+mod tcp;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use listener::Listener;
+use plan::Plan;
+pub use plan::{Fault, Request, Rule};
+
+/// A running proxy; dropping it closes every connection.
+pub struct Proxy {
+    plan: Arc<Plan>,
+    listener: Listener,
+}
+
+impl Proxy {
+    /// To an HTTP server at `upstream` (`HOST:PORT`).
+    pub fn http(upstream: impl Into<String>) -> Proxy {
+        let (plan, upstream) = (Arc::new(Plan::default()), upstream.into());
+        let shared = plan.clone();
+        let listener = Listener::start(move |client| http::serve(client, &upstream, &shared));
+        Proxy { plan, listener }
+    }
+
+    /// To a server of any protocol.
+    pub fn tcp(upstream: impl Into<String>) -> Proxy {
+        let (plan, upstream) = (Arc::new(Plan::default()), upstream.into());
+        let shared = plan.clone();
+        let listener = Listener::start(move |client| tcp::serve(client, &upstream, &shared));
+        Proxy { plan, listener }
+    }
+
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.listener.address().port()
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// Plants a fault. Of several that fit a request, the one planted first happens.
+    pub fn plant(&self, rule: Rule) {
+        self.plan.plant(rule);
+    }
+
+    /// Closes every connection, and refuses new ones until [`Proxy::heal`].
+    pub fn refuse(&self) {
+        self.listener.refuse(true);
+    }
+
+    /// Removes every fault, and takes connections again.
+    pub fn heal(&self) {
+        self.plan.clear_faults();
+        self.listener.refuse(false);
+    }
+
+    /// Every request so far.
+    pub fn requests(&self) -> Vec<Request> {
+        self.plan.requests()
+    }
+
+    /// Begins to count anew.
+    pub fn forget_requests(&self) {
+        self.plan.forget_requests();
+    }
+}
