@@ -71,6 +71,9 @@ run cargo test --workspace --no-fail-fast "$@"
 # The schedule tester stops the engine between its steps, which only this build can.
 run env ENGINE_SCHEDULES="${ENGINE_SCHEDULES:-5000}" \
     cargo test -p litestream-core --features failpoints --test engine schedules "$@"
+# The program is killed at named places, which also only this build has.
+run env CRASH_ROUNDS="${CRASH_ROUNDS:-50}" \
+    cargo test -p litestream-core --features failpoints --test integration crash::rounds "$@"
 
 echo
 grep -E '^(SKIPPED|test .* FAILED$)' "$log" | sort -u || true

@@ -3,8 +3,16 @@
 
 use crate::harness::*;
 
+#[cfg(feature = "failpoints")]
+mod disk;
+#[cfg(feature = "failpoints")]
+mod round;
+#[cfg(feature = "failpoints")]
+mod rounds;
+
 const DATABASES: [&str; 3] = ["a.db", "b.db", "deep/c.db"];
-const ENGINES: [Engine; 3] = [Engine::Bundled, Engine::Python, Engine::Bundled];
+/// Two that only commit, and one that does everything else, too.
+const ENGINES: [Option<Engine>; 3] = [Some(Engine::Bundled), Some(Engine::Python), None];
 const CONFIG: &str = "
 levels:
   - interval: 300ms
@@ -44,7 +52,10 @@ fn kill_9_of_anybody_at_any_moment_costs_no_acknowledged_commit() {
     let mut acknowledged = [0; 3];
     for _ in 0..ROUNDS {
         let mut daemon = Daemon::replicate(&program, &sandbox, &config);
-        let loads = [0, 1, 2].map(|at| Load::start(ENGINES[at], &path(DATABASES[at]), "w"));
+        let loads = [0, 1, 2].map(|at| match ENGINES[at] {
+            Some(engine) => Load::start(engine, &path(DATABASES[at]), "w"),
+            None => Load::start_restless(&path(DATABASES[at]), "w", random.u64(..)),
+        });
         let watched = random.usize(..3);
         let commits = acknowledged[watched] + random.i64(1..60);
         daemon.wait_until("commits", |_| loads[watched].acknowledged() >= commits);

@@ -7,6 +7,11 @@
 //! ```
 
 pub mod clock;
+#[cfg(feature = "failpoints")]
+#[doc(hidden)]
+pub mod failpoint;
+#[cfg(not(feature = "failpoints"))]
+mod failpoint;
 pub mod metrics;
 
 pub mod config;

@@ -63,6 +63,18 @@ impl Daemon {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// Waits for the end of the program, but not longer than this. True if it ended.
+    #[cfg(feature = "failpoints")]
+    pub fn ends_within(&mut self, patience: std::time::Duration) -> bool {
+        use litestream_core::clock;
+        let end = clock::monotonic() + patience;
+        while self.ended.is_none() && clock::monotonic() < end {
+            clock::sleep(std::time::Duration::from_millis(5));
+            self.ended = self.child.try_wait().unwrap();
+        }
+        self.ended.is_some()
+    }
+
     /// Waits for the end of the program.
     pub fn wait(&mut self) -> ExitStatus {
         let status = eventually("the program to end", || self.child.try_wait().unwrap());

@@ -11,11 +11,15 @@ use std::sync::OnceLock;
 
 const PLUGIN: &str = "liblitestream_plugin_";
 
-/// `target/tmp/installation`, brought up to date once in a test process.
+/// `target/tmp/installation` (of its own for a build with failpoints), brought up to date once in a test process.
 pub fn installation() -> &'static Path {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("installation");
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(if cfg!(feature = "failpoints") {
+            "installation-failpoints"
+        } else {
+            "installation"
+        });
         fs::create_dir_all(&directory).unwrap();
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
         let test_binary = std::env::current_exe().unwrap();

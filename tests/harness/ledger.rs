@@ -3,19 +3,20 @@
 
 use std::io::BufReader;
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, params};
 
-use super::application::{LOAD, command, next_line};
+use super::application::{LOAD, RESTLESS, command, next_line};
 use super::{Engine, until};
 
 pub(super) const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS ledger(writer TEXT, seq INTEGER, payload BLOB, PRIMARY KEY(writer, seq));
-    CREATE TABLE IF NOT EXISTS ledger_head(writer TEXT PRIMARY KEY, seq INTEGER);";
+    CREATE TABLE IF NOT EXISTS ledger_head(writer TEXT PRIMARY KEY, seq INTEGER);
+    CREATE TABLE IF NOT EXISTS ledger_bulk(seq INTEGER, payload BLOB);";
 
 /// Commit number `seq` of `writer`.
 pub(super) fn commit(connection: &Connection, writer: &str, seq: i64) -> rusqlite::Result<()> {
@@ -50,7 +51,17 @@ pub struct Load {
 impl Load {
     /// Starts a writer, which continues where a writer of that name stopped.
     pub fn start(engine: Engine, database: &Path, writer: &str) -> Self {
-        let mut child = command(engine, database).env(LOAD, writer).spawn().unwrap();
+        Self::spawn(command(engine, database).env(LOAD, writer))
+    }
+
+    /// The same, on the bundled SQLite, with whatever else applications do between two commits: every kind of checkpoint,
+    /// VACUUM, rollbacks, closing the last connection. `seed` says what when.
+    pub fn start_restless(database: &Path, writer: &str, seed: u64) -> Self {
+        Self::spawn(command(Engine::Bundled, database).env(LOAD, writer).env(RESTLESS, seed.to_string()))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut answers = BufReader::new(child.stdout.take().unwrap());
         let acknowledged = Arc::new(AtomicI64::new(0));
         let newest = Arc::clone(&acknowledged);

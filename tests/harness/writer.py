@@ -29,6 +29,7 @@ def load(writer):
     db.executescript(
         "CREATE TABLE IF NOT EXISTS ledger(writer TEXT, seq INTEGER, payload BLOB, PRIMARY KEY(writer, seq));"
         "CREATE TABLE IF NOT EXISTS ledger_head(writer TEXT PRIMARY KEY, seq INTEGER);"
+        "CREATE TABLE IF NOT EXISTS ledger_bulk(seq INTEGER, payload BLOB);"
     )
     row = db.execute("SELECT seq FROM ledger_head WHERE writer = ?", (writer,)).fetchone()
     seq = row[0] if row else 0

@@ -9,6 +9,7 @@ use super::error::{DbError, DbErrorKind, Result};
 use super::meta::MetaDir;
 use super::owner::Owner;
 use super::position::L0Id;
+use crate::failpoint;
 use crate::ltx::{self, Encoder, FileName, Header, LtxError, PageSize, Pgno, TRAILER_LEN, Trailer, Txid};
 
 /// Buffer between the encoder and the file.
@@ -57,10 +58,10 @@ impl L0Writer {
         let encoder = self.encoder.take().expect("published once");
         let (buffered, trailer) = encoder.finish().map_err(|error| self.failed(error))?;
         let file = buffered.into_inner().map_err(|error| self.failed(error.into_error().into()))?;
-        file.sync_all().map_err(|error| self.failed(error.into()))?;
+        failpoint::around("l0-sync", || file.sync_all()).map_err(|error| self.failed(error.into()))?;
         let size = file.metadata().map_err(|error| self.failed(error.into()))?.len();
         drop(file);
-        fs::rename(&self.temporary, &self.target)
+        failpoint::around("l0-rename", || fs::rename(&self.temporary, &self.target))
             .map_err(|error| DbError::io("rename ltx file", &self.target, error))?;
         sync_parent(&self.target).map_err(|error| {
             // Not certainly there after a crash, so it must not be there now: its number is used again.
@@ -91,7 +92,7 @@ fn staging_error(path: &Path, error: LtxError) -> DbError {
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    failpoint::around("l0-directory-sync", || path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all()))
 }
 
 /// The newest local file, verified. `vouched` is what the saved position says about it: a file that still has that size and

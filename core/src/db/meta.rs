@@ -13,6 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::clock::UnixMillis;
+use crate::failpoint;
 use crate::ltx::Txid;
 
 /// The `-litestream` directory of one database.
@@ -83,12 +84,12 @@ impl MetaDir {
 
     /// Removes one L0 file; one that is gone already is fine. Never call it for the newest: it is the position.
     pub fn remove_l0(&self, txid: Txid) -> io::Result<()> {
-        ignore_missing(fs::remove_file(self.l0_path(txid)))
+        failpoint::around("l0-remove", || ignore_missing(fs::remove_file(self.l0_path(txid))))
     }
 
     /// Removes the local history: what `reset` and auto-recovery do. The next sync is a full one.
     pub fn reset(&self) -> io::Result<()> {
-        ignore_missing(fs::remove_dir_all(self.root.join("ltx")))?;
+        failpoint::around("local-state-reset", || ignore_missing(fs::remove_dir_all(self.root.join("ltx"))))?;
         ignore_missing(fs::remove_file(self.position_path()))?;
         ignore_missing(fs::remove_file(self.page_checksums_path()))
     }

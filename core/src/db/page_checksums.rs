@@ -27,6 +27,7 @@ use super::l0;
 use super::meta::MetaDir;
 use super::owner::Owner;
 use super::position::L0Id;
+use crate::failpoint;
 use crate::ltx::{FileChecksum, LtxError, PageSize, Pgno, Txid, page_checksum};
 
 const MAGIC: &[u8; 8] = b"LSRSPGC1";
@@ -50,9 +51,10 @@ struct Header {
     boot_id: [u8; 16],
 }
 
-/// Writes the checksums of a whole database, beside the old ones until [`Builder::publish`].
+/// Writes the checksums of a whole database, beside the old ones until [`Builder::publish`]. Dropped before that, it leaves
+/// nothing behind.
 pub(super) struct Builder {
-    writer: BufWriter<File>,
+    writer: Option<BufWriter<File>>,
     temporary: PathBuf,
     target: PathBuf,
     page_size: PageSize,
@@ -67,27 +69,37 @@ impl Builder {
         owner.create_dir_all(meta.root())?;
         let mut writer = BufWriter::with_capacity(64 * 1024, owner.create_file(&temporary)?);
         writer.write_all(&[0; HEADER_LEN])?;
-        Ok(Builder { writer, temporary, target, page_size, next: Pgno::FIRST })
+        Ok(Builder { writer: Some(writer), temporary, target, page_size, next: Pgno::FIRST })
     }
 
     /// The checksum of a page; pages ascend, one left out is not known.
     pub(super) fn push(&mut self, pgno: Pgno, checksum: u64) -> io::Result<()> {
+        let writer = self.writer.as_mut().expect("present until published");
         while self.next < pgno {
-            self.writer.write_all(&0u64.to_be_bytes())?;
+            writer.write_all(&0u64.to_be_bytes())?;
             self.next = self.next.next();
         }
         self.next = pgno.next();
-        self.writer.write_all(&checksum.to_be_bytes())
+        writer.write_all(&checksum.to_be_bytes())
     }
 
     /// Puts the file in place: it describes the database after `l0`, which is in place already.
-    pub(super) fn publish(self, l0: L0Id, commit: u32) -> io::Result<()> {
-        let file = self.writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+    pub(super) fn publish(mut self, l0: L0Id, commit: u32) -> io::Result<()> {
+        let writer = self.writer.take().expect("published once");
+        let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
         let state = State { l0, commit };
         let header = Header { page_size: self.page_size, current: state, flushed: state, boot_id: boot_id() };
         file.write_all_at(&header.to_bytes(), 0)?;
-        file.sync_data()?;
-        fs::rename(&self.temporary, &self.target)
+        failpoint::around("pages-sync", || file.sync_data())?;
+        failpoint::around("pages-rename", || fs::rename(&self.temporary, &self.target))
+    }
+}
+
+impl Drop for Builder {
+    fn drop(&mut self) {
+        // After the rename nothing stands there any more; a file that cannot be removed goes at the next open.
+        drop(self.writer.take());
+        let _ = fs::remove_file(&self.temporary);
     }
 }
 
@@ -176,7 +188,7 @@ fn advance(meta: &MetaDir, previous: Option<L0Id>, newest: L0Id, flush: bool) ->
         return Err(unusable("they describe another history"));
     }
     if flush && header.flushed != state {
-        file.sync_data()?;
+        failpoint::around("pages-sync", || file.sync_data())?;
         // The new name may reach the disk later than this; the old one is then brought forward again.
         header.flushed = state;
     }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::meta::MetaDir;
 use super::stamp::{Identity, Stamp};
+use crate::failpoint;
 use crate::ltx::{FileChecksum, PageSize, Txid};
 use crate::sqlite::{Salt, WalChecksum};
 
@@ -82,7 +83,7 @@ impl Position {
         let mut file = File::create(&temporary)?;
         file.write_all(&encode(&self.record(l0))?)?;
         drop(file);
-        fs::rename(&temporary, &path)
+        failpoint::around("position-rename", || fs::rename(&temporary, &path))
     }
 
     /// Reads the state file. `None`: missing, damaged, or of a newer program; all mean "lost".

@@ -50,6 +50,26 @@ pub enum Step {
 }
 
 #[cfg(feature = "failpoints")]
+impl Step {
+    /// Its failpoint.
+    fn name(self) -> &'static str {
+        match self {
+            Step::Judged => "judged",
+            Step::Looking => "looking",
+            Step::Proved => "proved",
+            Step::Held => "held",
+            Step::Locked => "locked",
+            Step::Copied => "copied",
+            Step::Unread => "unread",
+            Step::Passive => "passive",
+            Step::Read => "read",
+            Step::Released => "released",
+            Step::Written => "written",
+        }
+    }
+}
+
+#[cfg(feature = "failpoints")]
 pub use switched::{is_off, on_step, passed, racy_window, set_racy_window, switch_off};
 
 #[cfg(feature = "failpoints")]
@@ -60,6 +80,7 @@ mod switched {
 
     use super::super::stamp::RACY as RACY_DEFAULT;
     use super::{Rule, Step};
+    use crate::failpoint;
 
     static OFF: Mutex<Vec<Rule>> = Mutex::new(Vec::new());
 
@@ -99,6 +120,7 @@ mod switched {
 
     /// The engine is at this place.
     pub fn passed(step: Step) {
+        failpoint::hit(step.name());
         HOOK.with_borrow_mut(|hook| {
             if let Some(hook) = hook {
                 hook(step);

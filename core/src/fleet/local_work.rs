@@ -62,9 +62,9 @@ impl Subject<'_> {
             LocalAction::Sync { db: None, stamp, .. } if stamp != 0 && stamp == stamp_hash(&ColdStamp::of(file)) => {
                 ((None, Ok(LocalReport::Unchanged)), ColdLook { hash: stamp, settled: true })
             }
-            LocalAction::Sync { db, full_above, .. } => {
+            LocalAction::Sync { db, full_above, known, .. } => {
                 let before = ColdStamp::of(file);
-                let outcome = self.sync(db, full_above, file);
+                let outcome = self.sync(db, full_above, known, file);
                 let attached = outcome.0.is_some();
                 // The stamp of before: what changes while the sync runs is for the next one.
                 let hash = if attached { file_hash(&before) } else { stamp_hash(&before) };
@@ -72,8 +72,8 @@ impl Subject<'_> {
                 (outcome, ColdLook { hash, settled })
             }
             LocalAction::Detach { db } => self.detach(db, file),
-            LocalAction::Finish { db } => {
-                let (db, result) = self.sync(db, None, file);
+            LocalAction::Finish { db, known } => {
+                let (db, result) = self.sync(db, None, known, file);
                 match db {
                     Some(db) => {
                         let (outcome, look) = self.detach(db, file);
@@ -99,16 +99,16 @@ impl Subject<'_> {
         ((None, result), look)
     }
 
-    fn sync(&self, db: Option<Db>, full_above: Option<Txid>, file: &Path) -> Outcome {
+    fn sync(&self, db: Option<Db>, full_above: Option<Txid>, known: Txid, file: &Path) -> Outcome {
         let started = clock::monotonic();
-        match self.sync_steps(db, full_above, file) {
-            Ok((db, report)) => {
+        match self.sync_steps(db, full_above, known, file) {
+            Ok((db, report, full_wanted)) => {
                 let took = started.elapsed();
                 self.metrics.sync_succeeded(took);
                 self.metrics.set_disk_full(false);
                 let mut report = self.report(&report, took, false);
                 if let LocalReport::Synced { full, .. } = &mut report
-                    && full_above.is_none()
+                    && !full_wanted
                 {
                     *full = None;
                 }
@@ -127,11 +127,21 @@ impl Subject<'_> {
         }
     }
 
-    fn sync_steps(&self, db: Option<Db>, full_above: Option<Txid>, file: &Path) -> Result<(Db, SyncReport), DbError> {
+    /// Also tells whether the next file had to be a full one.
+    fn sync_steps(
+        &self,
+        db: Option<Db>,
+        full_above: Option<Txid>,
+        known: Txid,
+        file: &Path,
+    ) -> Result<(Db, SyncReport, bool), DbError> {
         let mut db = match db {
             Some(db) => db,
             None => self.open(file)?,
         };
+        // Local state that was lost (auto-recovery, an operator) must not begin to count again below what is uploaded.
+        let lost = !db.is_attached() && db.txid() < known;
+        let full_above = full_above.max(lost.then_some(known));
         if let Some(above) = full_above {
             if above <= db.txid() {
                 // The replica can use nothing of this history: it starts again, above all that was ever numbered.
@@ -146,7 +156,7 @@ impl Subject<'_> {
             }
         }
         let report = db.sync()?;
-        Ok((db, report))
+        Ok((db, report, full_above.is_some()))
     }
 
     fn open(&self, file: &Path) -> Result<Db, DbError> {

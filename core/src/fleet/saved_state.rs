@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::db::MetaDir;
+use crate::failpoint;
 use crate::ltx::Txid;
 use crate::replica::Layout;
 
@@ -93,7 +94,7 @@ impl SavedState {
     pub fn save(&self, meta: &Path) -> io::Result<()> {
         let new = meta.join(format!("{NAME}.new"));
         std::fs::write(&new, serde_json::to_vec(self)?)?;
-        std::fs::rename(&new, meta.join(NAME))
+        failpoint::around("fleet-rename", || std::fs::rename(&new, meta.join(NAME)))
     }
 }
 

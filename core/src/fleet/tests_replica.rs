@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::time::Duration;
 
+use super::scheduler::{LocalAction, LocalReport};
 use super::testing::*;
 use super::*;
 
@@ -149,4 +150,23 @@ async fn a_second_writer_is_noticed_and_stops_the_database() {
     a.commit();
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(bench.ranges("a.db").await.last().unwrap().1, next.0, "nothing is written beside the other one's files");
+}
+
+/// Found by crash round 12: auto-recovery began again at 1, below what the replica held, and everything counted as uploaded.
+#[tokio::test(flavor = "multi_thread")]
+async fn local_state_that_was_lost_goes_on_above_everything_that_was_known() {
+    let bench = Bench::new();
+    let path = bench.path("a.db");
+    Application::make(&path, 3);
+    let entry = bench.entry(EntryTarget::Path(path.clone()), "r/a.db").await;
+    let metrics = crate::metrics::global().database(&path);
+    let subject = local_work::Subject { path: &path, entry: &entry, metrics: &metrics, link: false };
+    let known = crate::ltx::Txid(8);
+    let done = subject.run(LocalAction::Sync { db: None, stamp: 0, full_above: None, known });
+    let next = known.next();
+    assert!(
+        matches!(done.result, Ok(LocalReport::Synced { txid, full: Some(full), .. }) if txid == next && full == next),
+        "{:?}",
+        done.result
+    );
 }

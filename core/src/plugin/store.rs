@@ -56,6 +56,8 @@ impl Store {
         let capability = reopen.capability();
         let ceiling = settings.max_in_flight.unwrap_or(u32::MAX).min(capability.max_in_flight);
         let admission = Admission::new(ceiling);
+        #[cfg(feature = "failpoints")]
+        let reopen = super::layers::crash::Crash(Arc::new(reopen));
         let timeout = Arc::new(Timeout::new(Arc::new(reopen)));
         let rate = Arc::new(Rate::new(timeout, admission.clone()));
         let lending = Arc::new(Lending::new(rate, settings.budget.clone()));

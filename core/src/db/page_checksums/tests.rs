@@ -133,3 +133,14 @@ fn a_damaged_header_is_never_believed() {
     fs::write(&path, &good[..50]).expect("write");
     assert_eq!(fixture.seen(first), None, "cut short");
 }
+
+#[test]
+fn checksums_that_are_not_published_leave_nothing_behind() {
+    let fixture = Fixture::new();
+    let newest = fixture.start();
+    let mut builder = Builder::create(&fixture.meta, &fixture.owner, SIZE).expect("create");
+    builder.push(Pgno(1), 9).expect("push");
+    drop(builder);
+    assert_eq!(fixture.meta.remove_temporary_files().expect("look"), 0);
+    assert_eq!(fixture.seen(newest), Some(vec![1, 1, 1]), "the old ones are still there");
+}

@@ -59,6 +59,8 @@ pub enum LocalAction<D> {
         stamp: u64,
         /// The next file must be a full one above this TXID.
         full_above: Option<Txid>,
+        /// The highest TXID that was ever given to this database, as far as the fleet knows.
+        known: Txid,
     },
     /// Give the descriptors back.
     Detach {
@@ -69,6 +71,8 @@ pub enum LocalAction<D> {
     Finish {
         /// Its attachment, if it has one.
         db: Option<D>,
+        /// As in `Sync`.
+        known: Txid,
     },
 }
 
@@ -208,6 +212,7 @@ impl<D: HotDb> Scheduler<D> {
     fn local_work(&mut self, id: DbId, now: Tick) -> Option<LocalWork<D>> {
         let record = self.table.get(id)?;
         let (entry, stamp, flags) = (record.entry, record.stamp, record.flags);
+        let known = record.local.max(record.levels.position());
         let quiet = self.detaching || (now.since(record.active) >= self.limits.quiet && record.uploaded());
         let full_above = self.full_files.get(&id).copied();
         let forced = flags.has(Flags::FORCED) || flags.has(Flags::UNSETTLED) || full_above.is_some();
@@ -233,10 +238,10 @@ impl<D: HotDb> Scheduler<D> {
             self.hot.reserve_evicted();
         }
         let action = match db {
-            db if flags.has(Flags::REMOVING) => LocalAction::Finish { db },
+            db if flags.has(Flags::REMOVING) => LocalAction::Finish { db, known },
             Some(db) if flags.has(Flags::STOPPED) => LocalAction::Detach { db },
             Some(db) if self.detaching || (quiet && !forced && !db.has_news()) => LocalAction::Detach { db },
-            db => LocalAction::Sync { db, stamp: if forced { 0 } else { stamp }, full_above },
+            db => LocalAction::Sync { db, stamp: if forced { 0 } else { stamp }, full_above, known },
         };
         let path = self.table.path(id);
         if let Some(record) = self.table.get_mut(id) {

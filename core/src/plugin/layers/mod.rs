@@ -20,6 +20,8 @@ use litestream_sdk::Body;
 
 pub(super) mod admission;
 pub(super) mod concurrency;
+#[cfg(feature = "failpoints")]
+pub(super) mod crash;
 pub(super) mod lending;
 pub(super) mod measure;
 pub(super) mod one_writer;
