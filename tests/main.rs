@@ -18,6 +18,8 @@ mod directory;
 mod fixtures;
 // With Litestream itself: each restores the other's replicas, and they take turns.
 mod interop;
+// A storage held to every promise of the contract.
+mod plugin_check;
 // Plugins as files: found, missing, refused.
 mod plugin_load;
 // Databases made by others.

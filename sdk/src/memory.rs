@@ -1,6 +1,7 @@
 //! A store in memory: the reference implementation of [`Storage`], and a test double. It keeps every promise and claims
 //! every capability.
 
+use crate::conformance::ForeignClient;
 use crate::context::Context;
 use crate::error::{Result, StorageError};
 use crate::export::Exported;
@@ -150,6 +151,21 @@ impl Storage for MemoryStorage {
             objects.remove(key.as_bytes());
         }
         Ok(vec![Ok(()); keys.len()])
+    }
+}
+
+/// The map takes every name, also those that are no [`ObjectKey`]; listings leave them out.
+#[async_trait]
+impl ForeignClient for MemoryStorage {
+    async fn put(&self, name: &[u8]) -> Result<()> {
+        let object = Object { data: Bytes::from_static(b"x"), time: Timestamp(0), version: 0 };
+        self.objects().insert(name.to_vec(), object);
+        Ok(())
+    }
+
+    async fn remove(&self, name: &[u8]) -> Result<()> {
+        self.objects().remove(name);
+        Ok(())
     }
 }
 

@@ -144,7 +144,7 @@ pub trait Storage: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Operations of later days, by name.
+    /// Operations of later days, by name. Names that begin with `sdk.` are the SDK's own and do not come here.
     ///
     /// # Errors
     /// UNSUPPORTED for every name this plugin does not know.

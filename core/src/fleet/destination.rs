@@ -67,6 +67,21 @@ impl PluginDestination {
         Ok(PluginDestination { plugin, request, configured, location, pool, stores: Arc::clone(stores) })
     }
 
+    /// The plugin.
+    pub fn plugin(&self) -> &Arc<LoadedPlugin> {
+        &self.plugin
+    }
+
+    /// What the plugin accepted. Holds secrets.
+    pub fn request(&self) -> &ConfigureRequest {
+        &self.request
+    }
+
+    /// Where databases go.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
     /// Every key in force with its value and where that was written, secrets hidden: for `config explain`.
     pub fn explained(&self) -> impl Iterator<Item = (&str, String, &str)> {
         let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);

@@ -60,7 +60,9 @@ async fn every_promise_of_the_contract_is_kept() {
             .filter(|check| matches!(check.outcome, Outcome::Skip(_)))
             .map(|check| check.id)
             .collect();
-        assert_eq!(skipped, ["P1"], "everything is claimed\n{report}");
+        // Everything is claimed. A file system has no bucket, no secret and no network, and a large object is for
+        // `plugin check` in a process of its own.
+        assert_eq!(skipped, ["R4", "L6", "L7", "D2", "E1", "E2", "P1", "P2"], "{report}");
         assert_eq!(names_below(dir.path()), Vec::<String>::new(), "nothing is left");
     }
 }

@@ -24,4 +24,5 @@ mod streams;
 mod tests;
 
 pub use host::HostModule;
+pub use plugin::{SELF_TEST_LOG, SELF_TEST_PANIC};
 pub(crate) use services::RemoteHost;

@@ -29,6 +29,14 @@ use tokio::runtime::Handle;
 /// How long `close` waits for cleaning that cancelled calls have started.
 const CLEANING_LIMIT: Duration = Duration::from_secs(10);
 
+/// A name for `extension` that the SDK answers in place of the plugin: the call panics, as a bug of the plugin's would
+/// make it. For the conformance check of what a panic leaves behind.
+pub const SELF_TEST_PANIC: &str = "sdk.self-test.panic";
+
+/// As [`SELF_TEST_PANIC`]: one line through `tracing` and one through `log`, as the plugin's own code would write them;
+/// their text is the argument.
+pub const SELF_TEST_LOG: &str = "sdk.self-test.log";
+
 /// The functions of a library. With `OWN_LIBRARY` its `open` also installs the panic hook and the log glue, which belong
 /// to the whole library; a plugin that is linked into its host must leave those alone.
 pub fn module<E: Exported, const OWN_LIBRARY: bool>() -> PluginModV1_Ref {
@@ -194,7 +202,13 @@ unsafe extern "C" fn close(ctx: *const ()) -> FfiFuture<AbiResult<()>> {
 unsafe extern "C" fn extension(ctx: *const (), operation: RString, args: Buf) -> FfiFuture<AbiResult<Buf>> {
     // SAFETY: the object lives.
     let open = unsafe { open_at(ctx) };
-    open.call(
-        |storage, _| async move { Ok(Buf::from_owner(storage.extension(&operation, Bytes::from_owner(args)).await?)) },
-    )
+    open.call(|storage, _| async move {
+        let args = Bytes::from_owner(args);
+        let answer = match operation.as_str() {
+            SELF_TEST_PANIC => panic!("a conformance check asked for it"),
+            SELF_TEST_LOG => logging::self_test(&String::from_utf8_lossy(&args)),
+            operation => storage.extension(operation, args).await?,
+        };
+        Ok(Buf::from_owner(answer))
+    })
 }

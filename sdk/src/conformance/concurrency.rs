@@ -1,7 +1,8 @@
 //! C1, C2: calls at once.
 
+use super::catalogue::Verdict;
 use super::kit::{Kit, pattern};
-use super::{Verdict, broken, ensure};
+use super::{broken, ensure};
 use crate::error::Result;
 use crate::types::Body;
 use futures::stream::{self, StreamExt, TryStreamExt};

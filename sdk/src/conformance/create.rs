@@ -1,7 +1,8 @@
 //! W7, W10: creating an object only if it is not there.
 
+use super::catalogue::Verdict;
 use super::kit::{Kit, MIB, numbered};
-use super::{Verdict, broken, ensure};
+use super::{broken, ensure};
 use crate::error::{ErrorKind, Result};
 use crate::types::Body;
 use futures::stream::{self, StreamExt, TryStreamExt};

@@ -1,7 +1,8 @@
 //! L1 to L5: a listing names everything, once, and in order where order is promised.
 
+use super::catalogue::Verdict;
+use super::ensure;
 use super::kit::Kit;
-use super::{Verdict, ensure};
 use crate::error::Result;
 use crate::types::{Capability, ListMode, ListRequest};
 use futures::stream::{self, StreamExt, TryStreamExt};

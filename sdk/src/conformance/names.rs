@@ -1,13 +1,28 @@
 //! N1, N2: names come back as they were, and no two databases share a place.
 
+use super::catalogue::Verdict;
 use super::kit::Kit;
-use super::{Verdict, broken, ensure};
+use super::{broken, ensure};
 use crate::error::Result;
 use crate::types::{Capability, DbPath, ObjectKey};
 use std::collections::HashMap;
 
-const ODD: [&str; 10] =
-    ["a b.db", "c%d.db", "e+f.db", "q?x#y.db", "ü.db", "日本.db", "it's \"so\".db", "(1)!*.db", "a&b=c.db", "%2F.db"];
+const ODD: [&str; 14] = [
+    "a b.db",
+    "c%d.db",
+    "e+f.db",
+    "q?x#y.db",
+    "ü.db",
+    "日本.db",
+    "it's \"so\".db",
+    "(1)!*.db",
+    "a&b=c.db",
+    "%2F.db",
+    ".hidden.db",
+    "..twice",
+    "at@colon:semi;tilde~",
+    "dot.at.end.",
+];
 
 pub(super) async fn odd_names(kit: &Kit) -> Result<Verdict> {
     for name in ODD {

@@ -1,7 +1,9 @@
 //! O1: what a user sees of a wrong configuration.
 
+use super::catalogue::Verdict;
 use super::kit::Kit;
-use super::{Configure, Verdict, broken, ensure};
+use super::subject::Configure;
+use super::{broken, ensure};
 use crate::describe::{ConfigureAnswer, ConfigureRequest, Given, OptionDescription};
 use crate::error::Result;
 

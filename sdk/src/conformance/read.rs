@@ -1,11 +1,14 @@
-//! R1 to R3, P1: the bytes that were asked for, or an error.
+//! R1 to R3, R5, P1: the bytes that were asked for, or an error.
 
+use super::catalogue::Verdict;
 use super::kit::{Kit, MIB, pattern};
-use super::{Verdict, ensure};
+use super::{broken, ensure};
 use crate::error::{ErrorKind, Result};
 use crate::types::{Body, ListMode, ListRequest, ReadRequest};
 use bytes::Bytes;
 use futures::stream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(super) async fn ranges(kit: &Kit) -> Result<Verdict> {
     const SIZE: u64 = 100_000;
@@ -55,7 +58,7 @@ pub(super) async fn version(kit: &Kit) -> Result<Verdict> {
         None => kit.store.stat(&key).await?.version,
     };
     let Some(version) = version else {
-        return Err(super::broken("READ_VERSION is claimed, and neither write nor stat gives a version"));
+        return Err(broken("READ_VERSION is claimed, and neither write nor stat gives a version"));
     };
     let request = || ReadRequest::whole(key.clone()).with_version(&version);
     ensure!(kit.read(request()).await? == "first!", "reading with the present version gave other bytes");
@@ -66,27 +69,58 @@ pub(super) async fn version(kit: &Kit) -> Result<Verdict> {
     Ok(Verdict::Kept)
 }
 
-const LARGE_CHUNKS: u64 = 2048;
+/// A reader has the first chunk when another object takes the name.
+pub(super) async fn overtaken(kit: &Kit) -> Result<Verdict> {
+    const SIZE: usize = 8 * MIB;
+    let key = kit.key("o")?;
+    kit.put(&key, vec![b'a'; SIZE]).await?;
+    let (_, mut body) = kit.store.read(ReadRequest::whole(key.clone())).await?;
+    let Some(first) = body.next().await? else { return Err(broken(format!("of {SIZE} bytes none came"))) };
+    kit.put(&key, vec![b'b'; SIZE]).await?;
+    let mut seen = vec![(first[0], first.len())];
+    loop {
+        match body.next().await {
+            Ok(Some(chunk)) => seen.push((chunk[0], chunk.len())),
+            Ok(None) => break,
+            // Noticed, or the connection did not survive it: the host begins again.
+            Err(error) if error.kind == ErrorKind::CONFLICT || error.kind.is_retryable() => return Ok(Verdict::Kept),
+            Err(error) => return Err(error.context("reading on while the object is replaced")),
+        }
+    }
+    let whole = seen.iter().map(|(_, len)| len).sum::<usize>() == SIZE;
+    ensure!(
+        whole && seen.iter().all(|(byte, _)| *byte == first[0]),
+        "the object was replaced, and a reader saw {seen:?}"
+    );
+    Ok(Verdict::Kept)
+}
+
 const MEMORY_LIMIT_MIB: u64 = 64;
 
 pub(super) async fn large(kit: &Kit) -> Result<Verdict> {
-    let key = kit.key("o")?;
+    let (key, size) = (kit.key("o")?, kit.settings.large_object);
     let before = resident_mib();
-    let mut most = before;
+    let watch = Arc::new(AtomicU64::new(before));
+    let seen = watch.clone();
     let block = pattern(MIB);
-    let chunks = (0..LARGE_CHUNKS).map(move |_| Ok(Bytes::copy_from_slice(&block)));
-    let info = kit.store.write(kit.request(&key, None), Body::new(stream::iter(chunks))).await?;
-    ensure!(info.size == LARGE_CHUNKS * MIB as u64, "write reported {info:?}");
-    most = most.max(resident_mib());
+    // Copied, not shared: a store that keeps chunks must be seen to grow.
+    let chunks = stream::iter((0..size.div_ceil(MIB as u64)).map(move |number| {
+        seen.fetch_max(resident_mib(), Ordering::Relaxed);
+        let len = (size - number * MIB as u64).min(MIB as u64) as usize;
+        Ok(Bytes::copy_from_slice(&block[..len]))
+    }));
+    let info = kit.store.write(kit.request(&key, None), Body::new(chunks)).await?;
+    ensure!(info.size == size, "write reported {info:?}");
     let (_, mut body) = kit.store.read(ReadRequest::whole(key)).await?;
     let mut read = 0;
     while let Some(chunk) = body.next().await? {
         read += chunk.len() as u64;
-        most = most.max(resident_mib());
+        watch.fetch_max(resident_mib(), Ordering::Relaxed);
     }
-    ensure!(read == info.size, "{read} of {} bytes were read", info.size);
-    let grown = most.saturating_sub(before);
-    ensure!(grown <= MEMORY_LIMIT_MIB, "the process grew by {grown} MiB, {MEMORY_LIMIT_MIB} are allowed");
+    ensure!(read == size, "{read} of {size} bytes were read");
+    let grown = watch.load(Ordering::Relaxed).saturating_sub(before);
+    let limit = MEMORY_LIMIT_MIB.max(2 * kit.capability().write_buffer.end() / MIB as u64);
+    ensure!(grown <= limit, "the process grew by {grown} MiB, {limit} are allowed");
     Ok(Verdict::Kept)
 }
 

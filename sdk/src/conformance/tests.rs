@@ -1,9 +1,14 @@
 //! The checks are checked: an honest store passes every one, and each planted defect is noticed by its own.
 
+mod laboratory;
+
 use super::*;
-use crate::describe::{Configured, Problem};
-use crate::fault::{Defect, DefectiveStorage};
+use crate::configure;
+use crate::describe::{ConfigureAnswer, ConfigureRequest, Configured, Description, Problem};
+use crate::export::Exported;
+use crate::fault::Defect;
 use crate::memory::{MemoryPlugin, MemoryStorage};
+use crate::types::{Capability, DbPath, Location};
 use std::collections::BTreeSet;
 
 fn request() -> ConfigureRequest {
@@ -30,22 +35,37 @@ async fn honest() -> Subject {
     Subject::of_plugin::<MemoryPlugin>(&request(), Context::without_host()).await.unwrap()
 }
 
+/// The checks that were not made.
+fn not_ok(report: &Report) -> Vec<&'static str> {
+    report.results.iter().filter(|r| r.outcome != Outcome::Ok).map(|r| r.id).collect()
+}
+
 #[tokio::test]
 async fn an_honest_store_passes_every_check_and_is_left_empty() {
     let report = run_checks(&honest().await, settings()).await;
-    let not_ok: Vec<String> =
-        report.results.iter().filter(|r| r.outcome != Outcome::Ok).map(|r| r.id.to_owned()).collect();
-    assert_eq!(not_ok, ["P1"], "\n{report}"); // only in a full check
+    // What a struct in `cargo test` cannot show, and what takes minutes.
+    assert_eq!(not_ok(&report), ["R4", "L6", "L7", "D2", "E1", "E2", "P1", "P2"], "\n{report}");
+    assert!(report.is_ok(), "\n{report}");
     assert!(matches!(report.removed, Ok(removed) if removed > 1000), "{report}");
     assert!(MemoryStorage::named("conformance").is_empty());
+}
+
+#[tokio::test]
+async fn an_honest_store_passes_in_hostile_surroundings() {
+    let only = ["R4", "L6", "L7", "D2", "E1", "E2", "P2"];
+    let report = run_checks(&laboratory::subject("honest", None).await, settings().with_only(only)).await;
+    assert_eq!((not_ok(&report), report.results.len()), (vec![], only.len()), "\n{report}");
+    assert!(MemoryStorage::named("honest").is_empty());
 }
 
 #[tokio::test]
 async fn every_check_notices_its_planted_defect() {
     let mut missed = Vec::new();
     for (defect, id) in Defect::ALL {
-        let storage = DefectiveStorage::new(Arc::new(MemoryStorage::new()), *defect);
-        let report = run_checks(&Subject::new(Arc::new(storage)), impatient().with_only([*id])).await;
+        let subject = laboratory::subject(&format!("{defect:?}"), Some(*defect)).await;
+        // More than the check allows, and little enough for a test.
+        let settings = impatient().with_only([*id]).with_full(*id == "P1").with_large_object(200 << 20);
+        let report = run_checks(&subject, settings).await;
         if report.failed().map(|result| result.id).ne([*id]) {
             missed.push(format!("{defect:?}:\n{report}"));
         }
@@ -55,9 +75,36 @@ async fn every_check_notices_its_planted_defect() {
 
 #[tokio::test]
 async fn every_check_of_a_store_has_a_defect() {
-    let tested: BTreeSet<&str> = Defect::ALL.iter().map(|(_, id)| *id).chain(["N2", "O1", "P1"]).collect();
+    let tested: BTreeSet<&str> = Defect::ALL.iter().map(|(_, id)| *id).chain(["N2", "O1"]).collect();
     let all: BTreeSet<&str> = checks().map(|(id, _)| id).collect();
     assert_eq!(tested, all);
+}
+
+#[tokio::test]
+async fn a_run_tells_as_it_goes_and_finds_checks_whatever_their_case() {
+    let mut told = Vec::new();
+    let settings = settings().with_only(["w1", "r2"]);
+    let (subject, root) = (honest().await, fresh_root(&ReplicaPath::default()));
+    let report = run_and_tell(&subject, &root, &settings, |result| told.push(result.id)).await;
+    assert_eq!(report.results.len(), 2);
+    assert_eq!(told, ["W1", "R2"]);
+}
+
+#[tokio::test]
+async fn what_a_dropped_run_left_can_be_removed() {
+    let subject = laboratory::subject("dropped", None).await;
+    let root = fresh_root(&ReplicaPath::default());
+    let settings = settings().with_only(["L5"]);
+    let run = run(&subject, &root, &settings);
+    let watch = async {
+        while MemoryStorage::named("dropped").len() < 10 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! { biased; () = watch => {}, report = run => panic!("{report}") };
+    let left = MemoryStorage::named("dropped").len() as u64;
+    assert_eq!(subject.remove_all(&root).await, Ok(left));
+    assert!(MemoryStorage::named("dropped").is_empty());
 }
 
 #[tokio::test]

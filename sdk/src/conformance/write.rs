@@ -1,7 +1,8 @@
 //! W1 to W6, W8, W9: an object is there whole, or not at all.
 
+use super::catalogue::Verdict;
 use super::kit::{Kit, MIB, TIME, numbered, pattern};
-use super::{Verdict, broken, ensure};
+use super::{broken, ensure};
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::types::{Body, Capability, Entry, ListRequest, ObjectKey, Time};
 use bytes::Bytes;

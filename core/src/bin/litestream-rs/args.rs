@@ -147,6 +147,11 @@ impl Args {
         self.values.iter().filter(|(name, _)| *name == flag.name).map(|(_, value)| PathBuf::from(value)).collect()
     }
 
+    /// Every text given with a repeatable flag, in order.
+    pub fn texts(&self, flag: &Flag) -> impl Iterator<Item = &str> {
+        self.values.iter().filter(|(name, _)| *name == flag.name).filter_map(|(_, value)| value.to_str())
+    }
+
     fn last(&self, flag: &Flag) -> Option<&OsStr> {
         self.values.iter().rev().find(|(name, _)| *name == flag.name).map(|(_, value)| value.as_os_str())
     }

@@ -6,6 +6,7 @@ mod databases;
 mod info;
 mod list;
 mod ltx;
+mod plugin_check;
 mod plugin_list;
 mod register;
 mod replicate;
@@ -34,6 +35,7 @@ pub const ALL: &[&Command] = &[
     &info::COMMAND,
     &list::COMMAND,
     &ltx::COMMAND,
+    &plugin_check::COMMAND,
     &plugin_list::COMMAND,
     &register::COMMAND,
     &replicate::COMMAND,

@@ -94,6 +94,16 @@ pub fn find<'a>(config: &'a Config, path: &Path) -> Option<Listed<'a>> {
     })
 }
 
+/// The entry of a directory that is configured as such.
+pub fn directory<'a>(config: &'a Config, path: &Path) -> Option<Listed<'a>> {
+    let is_it = |entry: &&DbEntry| matches!(&entry.target, Target::Dir(spec) if spec.dir == path);
+    config.dbs.iter().find(is_it).map(|entry| Listed {
+        path: path.to_owned(),
+        entry,
+        relative: Some(DbPath::default()),
+    })
+}
+
 impl<'a> Inventory<'a> {
     fn add(&mut self, entry: &'a DbEntry, spec: &DirSpec, scan: Scan, taken: &mut HashSet<FileIdentity>) {
         if let Err(error) = scan.require_databases(spec) {

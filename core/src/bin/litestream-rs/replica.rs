@@ -1,7 +1,7 @@
 //! The replica of one database, for commands that read it: named by a URL, or by a database of the configuration.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -15,7 +15,7 @@ use litestream_sdk::{DbPath, Entry, ListMode, ListRequest};
 use crate::args::Args;
 use crate::commands::expand_path;
 use crate::failure::UsageError;
-use crate::inventory;
+use crate::inventory::{self, Listed};
 use crate::setup::{self, CONFIG, LENIENT};
 
 /// As many as a person reads in an error.
@@ -39,6 +39,25 @@ pub struct Chosen {
 /// # Errors
 /// A URL together with `-config`, a configuration that cannot be read, or a database that is not in it.
 pub fn choose(args: &Args, argument: &OsStr) -> anyhow::Result<Chosen> {
+    choose_from(args, argument, inventory::find)
+}
+
+/// As [`choose`]; a directory of the configuration is its replica's base.
+///
+/// # Errors
+/// Those of [`choose`].
+pub fn choose_place(args: &Args, argument: &OsStr) -> anyhow::Result<Chosen> {
+    choose_from(args, argument, |config, path| {
+        let directory = || inventory::directory(config, path);
+        inventory::find(config, path).or_else(directory)
+    })
+}
+
+fn choose_from(
+    args: &Args,
+    argument: &OsStr,
+    find: impl for<'a> Fn(&'a Config, &Path) -> Option<Listed<'a>>,
+) -> anyhow::Result<Chosen> {
     let environment = Environment::of_process();
     if let Some(url) = argument.to_str().filter(|text| config::is_url(text)) {
         if args.is_given(&CONFIG) {
@@ -51,7 +70,7 @@ pub fn choose(args: &Args, argument: &OsStr) -> anyhow::Result<Chosen> {
     }
     let path = expand_path(&environment, argument)?;
     let config = setup::load_for_report(args, &environment)?.config;
-    let Some(listed) = inventory::find(&config, &path) else {
+    let Some(listed) = find(&config, &path) else {
         anyhow::bail!("database not found in config: {}", path.display());
     };
     let (name, db) = (path.display().to_string(), listed.relative.clone().unwrap_or_default());
@@ -65,14 +84,30 @@ impl Chosen {
         &self.config
     }
 
+    /// Loads the plugin and lets it judge the configuration. Opens nothing.
+    ///
+    /// # Errors
+    /// No plugin, or a configuration it refuses.
+    pub fn destination(mut self, args: &Args) -> anyhow::Result<PluginDestination> {
+        let registry = self.complete(args)?;
+        let stores = Arc::new(Stores::new(ByteBudget::new(self.config.memory_budget_bytes), None));
+        Ok(PluginDestination::of(&self.replica, &registry, &stores)?)
+    }
+
+    /// Fills in what the plugin declares.
+    fn complete(&mut self, args: &Args) -> anyhow::Result<Registry> {
+        let registry = setup::plugins(args, Some(&self.config), &self.environment);
+        let request = ResolveRequest { environment: &self.environment, lenient: args.switch(&LENIENT) };
+        setup::warn_on_stderr(&self.config.resolve_replica(&mut self.replica, &registry, request)?);
+        Ok(registry)
+    }
+
     /// Loads the plugin, lets it judge the configuration, and opens the store.
     ///
     /// # Errors
     /// No plugin, a configuration it refuses, or a store that cannot be reached.
     pub async fn open(mut self, args: &Args) -> anyhow::Result<OpenReplica> {
-        let registry = setup::plugins(args, Some(&self.config), &self.environment);
-        let request = ResolveRequest { environment: &self.environment, lenient: args.switch(&LENIENT) };
-        setup::warn_on_stderr(&self.config.resolve_replica(&mut self.replica, &registry, request)?);
+        let registry = self.complete(args)?;
         let stores = Arc::new(Stores::new(ByteBudget::new(self.config.memory_budget_bytes), None));
         OpenReplica::open(&self.replica, &self.db, &registry, &stores).await
     }

@@ -1,15 +1,21 @@
 //! Stores that break one promise each.
 
+mod bodies;
+
+use crate::conformance::ForeignClient;
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::storage::Storage;
 use crate::types::{
-    Body, Capability, Entry, ListMode, ListRequest, ObjectInfo, ObjectKey, Page, Pages, ReadRequest, ReplicaPath, Time,
-    Timestamp, WriteRequest,
+    Body, Capability, Entry, ListMode, ListRequest, ObjectInfo, ObjectKey, Page, Pages, ReadRequest, Time, Timestamp,
+    WriteRequest,
 };
 use async_trait::async_trait;
+use bodies::{ends_when_dropped, held, kept, list_by_text, read_in_pieces, without_error};
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -55,28 +61,54 @@ defects! {
     OtherKind "R2",
     /// Reads whatever is there now.
     IgnoresVersion "R3",
+    /// Takes a stream that broke for its end.
+    ShortReadAccepted "R4",
+    /// Takes a cut connection for an error that stays.
+    CutIsPermanent "R4",
+    /// Asks for each piece of an object by name.
+    MixesOnReplace "R5",
     /// Lists backwards.
     Reversed "L1",
     /// Lists from the beginning.
     IgnoresStartAfter "L2",
+    /// Takes the name to start after for a prefix of names.
+    StartAfterIsPrefix "L2",
     /// A prefix ends anywhere.
     StringPrefix "L3",
     /// Enters directories.
     Recursive "L4",
     /// One page and no more.
     StopsAt1000 "L5",
+    /// One name of another program, and nothing is listed.
+    ChokesOnForeignNames "L6",
+    /// A bucket that does not exist has no objects.
+    WrongBucketIsEmpty "L7",
     /// Says nothing about any key.
     NoResults "D1",
     /// Says it is gone, and keeps it.
     DeleteLies "D1",
     /// A key that is not there fails.
     MissingIsAnError "D1",
+    /// One key that stays, and the whole delete fails.
+    OneFailureFailsAll "D2",
     /// Reads `+` in a name as a space.
     DecodesNames "N1",
+    /// Does not list names that begin with a dot.
+    HidesLeadingDots "N1",
     /// One buffer for all writes.
     SharedBuffer "C1",
     /// One write at a time.
     OneLock "C2",
+    /// Refused credentials may pass.
+    WrongSecretMayPass "E1",
+    /// A request to slow down is a broken connection.
+    SlowDownIsTransient "E2",
+    /// Forgets for how long.
+    LosesRetryAfter "E2",
+    /// Keeps a large object whole before it does anything.
+    HoldsLargeObjects "P1",
+    /// A panic leaves a lock that nobody gets any more.
+    FailsAfterPanic "P2",
 }
 
 /// A store with one defect.
@@ -85,12 +117,22 @@ pub struct DefectiveStorage {
     defect: Defect,
     buffer: Mutex<Vec<u8>>,
     lock: tokio::sync::Mutex<()>,
+    panicked: AtomicBool,
+    /// Names that another program put beside ours.
+    foreign: Mutex<BTreeSet<Vec<u8>>>,
 }
 
 impl DefectiveStorage {
     /// `inner` with one promise broken.
     pub fn new(inner: Arc<dyn Storage>, defect: Defect) -> Self {
-        Self { inner, defect, buffer: Mutex::default(), lock: tokio::sync::Mutex::default() }
+        Self {
+            inner,
+            defect,
+            buffer: Mutex::default(),
+            lock: tokio::sync::Mutex::default(),
+            panicked: AtomicBool::new(false),
+            foreign: Mutex::default(),
+        }
     }
 
     fn has(&self, defect: Defect) -> bool {
@@ -113,14 +155,38 @@ impl DefectiveStorage {
         info
     }
 
-    fn kind(&self, error: StorageError) -> StorageError {
-        let other = self.has(Defect::OtherKind) && error.kind == ErrorKind::NOT_FOUND;
-        if other { StorageError::permanent(error.message) } else { error }
+    /// The error as this store classifies it.
+    fn kind(&self, mut error: StorageError) -> StorageError {
+        match (self.defect, error.kind) {
+            (Defect::OtherKind, ErrorKind::NOT_FOUND) => error.kind = ErrorKind::PERMANENT,
+            (Defect::CutIsPermanent, ErrorKind::TRANSIENT) => error.kind = ErrorKind::PERMANENT,
+            (Defect::WrongSecretMayPass, ErrorKind::UNAUTHENTICATED) => error.kind = ErrorKind::TRANSIENT,
+            (Defect::SlowDownIsTransient, ErrorKind::RATE_LIMITED) => error.kind = ErrorKind::TRANSIENT,
+            (Defect::LosesRetryAfter, _) => error.retry_after = None,
+            _ => {}
+        }
+        error
+    }
+
+    /// What a poisoned lock makes of every call.
+    fn usable(&self) -> Result<()> {
+        if self.panicked.load(Ordering::Relaxed) { Err(StorageError::permanent("a poisoned lock")) } else { Ok(()) }
+    }
+
+    fn sees_foreign_names(&self, request: &ListRequest) -> bool {
+        let foreign = self.foreign.lock().unwrap_or_else(PoisonError::into_inner);
+        self.has(Defect::ChokesOnForeignNames) && foreign.iter().any(|name| name.starts_with(request.prefix.as_bytes()))
     }
 
     async fn store(&self, request: &WriteRequest, data: impl Into<Bytes>) -> Result<ObjectInfo> {
         let data = data.into();
         self.inner.write(request.clone().with_size(data.len() as u64), Body::from_bytes(data)).await
+    }
+
+    /// A body whose errors stay.
+    fn permanent(body: Body) -> Body {
+        let as_it_is = |error: StorageError| StorageError::permanent(error.message);
+        Body::new(body.into_stream().map(move |chunk| chunk.map_err(as_it_is)))
     }
 
     async fn half(&self, request: WriteRequest, body: Body) -> Result<ObjectInfo> {
@@ -156,45 +222,6 @@ impl DefectiveStorage {
     }
 }
 
-/// A body that is kept to its end before any of it is used.
-async fn held(mut body: Body) -> Result<Body> {
-    let mut chunks = Vec::new();
-    while let Some(chunk) = body.next().await? {
-        chunks.push(Ok(chunk));
-    }
-    Ok(Body::new(stream::iter(chunks)))
-}
-
-fn without_error(body: Body) -> Body {
-    Body::new(body.into_stream().take_while(|chunk| std::future::ready(chunk.is_ok())))
-}
-
-/// What was written so far becomes an object when the writer is dropped.
-struct Unfinished {
-    inner: Arc<dyn Storage>,
-    request: WriteRequest,
-    data: Vec<u8>,
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        let (inner, request) = (self.inner.clone(), self.request.clone());
-        let data = Bytes::from(std::mem::take(&mut self.data));
-        tokio::spawn(async move {
-            let request = request.with_size(data.len() as u64);
-            let _ = inner.write(request, Body::from_bytes(data)).await;
-        });
-    }
-}
-
-async fn ends_when_dropped(inner: Arc<dyn Storage>, request: WriteRequest, mut body: Body) -> Result<ObjectInfo> {
-    let mut unfinished = Unfinished { inner: inner.clone(), request: request.clone(), data: Vec::new() };
-    while let Some(chunk) = body.next().await? {
-        unfinished.data.extend_from_slice(&chunk);
-    }
-    inner.write(request, Body::from_bytes(unfinished.data.clone())).await
-}
-
 impl fmt::Debug for DefectiveStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "DefectiveStorage({:?})", self.defect)
@@ -212,10 +239,26 @@ impl Storage for DefectiveStorage {
             Defect::IgnoresStartAfter => request.start_after = None,
             Defect::Recursive => request.mode = ListMode::Recursive,
             Defect::StopsAt1000 => request.limit = Some(1000),
-            Defect::StringPrefix => return self.list_by_text(request).await,
+            Defect::StringPrefix => return list_by_text(&*self.inner, request).await,
+            Defect::StartAfterIsPrefix => {
+                let Some(prefix) = request.start_after.clone() else { return self.inner.list(request).await };
+                return Ok(kept(self.inner.list(request).await?, move |name| name.starts_with(prefix.as_bytes())));
+            }
+            Defect::HidesLeadingDots => {
+                let hidden = |name: &[u8]| name.windows(2).any(|two| two == b"/.");
+                return Ok(kept(self.inner.list(request).await?, move |name| !hidden(name)));
+            }
+            Defect::ChokesOnForeignNames if self.sees_foreign_names(&request) => {
+                return Err(StorageError::permanent("a name that is none"));
+            }
             _ => {}
         }
-        let pages = self.inner.list(request).await?;
+        let pages = match self.inner.list(request).await {
+            Err(error) if self.has(Defect::WrongBucketIsEmpty) && error.kind == ErrorKind::NO_STORE => {
+                return Ok(stream::empty().boxed());
+            }
+            pages => pages.map_err(|error| self.kind(error))?,
+        };
         let (backwards, server) = (self.has(Defect::Reversed), self.has(Defect::ServersTime));
         let changed = move |mut page: Page| {
             if backwards {
@@ -232,6 +275,7 @@ impl Storage for DefectiveStorage {
     }
 
     async fn stat(&self, key: &ObjectKey) -> Result<ObjectInfo> {
+        self.usable()?;
         self.inner.stat(&self.name(key)).await.map(|info| self.told(info)).map_err(|error| self.kind(error))
     }
 
@@ -243,10 +287,22 @@ impl Storage for DefectiveStorage {
         if self.has(Defect::IgnoresVersion) {
             request.version = None;
         }
-        self.inner.read(request).await.map_err(|error| self.kind(error))
+        self.usable()?;
+        if self.has(Defect::MixesOnReplace) {
+            let size = self.inner.stat(&request.key).await?.size;
+            let end = request.len.map_or(size, |len| size.min(request.offset + len));
+            return Ok((None, read_in_pieces(self.inner.clone(), request, end)));
+        }
+        let (info, body) = self.inner.read(request).await.map_err(|error| self.kind(error))?;
+        Ok(match self.defect {
+            Defect::ShortReadAccepted => (None, without_error(body)),
+            Defect::CutIsPermanent => (info, Self::permanent(body)),
+            _ => (info, body),
+        })
     }
 
     async fn write(&self, mut request: WriteRequest, body: Body) -> Result<ObjectInfo> {
+        self.usable()?;
         request.key = self.name(&request.key);
         let unknown = request.size.is_none();
         let info = match self.defect {
@@ -261,7 +317,7 @@ impl Storage for DefectiveStorage {
             Defect::EmptyForAMoment => self.emptied(request, body).await,
             Defect::IgnoresIfAbsent => self.inner.write(request.with_if_absent(false), body).await,
             Defect::OnlySmallBodiesChecked if unknown => self.inner.write(request.with_if_absent(false), body).await,
-            Defect::HoldsEverything => self.inner.write(request, held(body).await?).await,
+            Defect::HoldsEverything | Defect::HoldsLargeObjects => self.inner.write(request, held(body).await?).await,
             Defect::SharedBuffer => self.through_one_buffer(request, body).await,
             Defect::OneLock => {
                 let _alone = self.lock.lock().await;
@@ -269,7 +325,7 @@ impl Storage for DefectiveStorage {
             }
             _ => self.inner.write(request, body).await,
         };
-        info.map(|info| self.told(info))
+        info.map(|info| self.told(info)).map_err(|error| self.kind(error))
     }
 
     async fn delete(&self, keys: Vec<ObjectKey>) -> Result<Vec<Result<()>>> {
@@ -285,26 +341,33 @@ impl Storage for DefectiveStorage {
                 self.inner.delete(keys).await?;
                 Ok(found)
             }
-            _ => self.inner.delete(keys).await,
+            Defect::OneFailureFailsAll => {
+                let results = self.inner.delete(keys).await?;
+                let failed = results.iter().find_map(|result| result.clone().err());
+                failed.map_or(Ok(results), Err)
+            }
+            _ => self.inner.delete(keys).await.map_err(|error| self.kind(error)),
         }
+    }
+
+    async fn extension(&self, operation: &str, args: Bytes) -> Result<Bytes> {
+        let answer = self.inner.extension(operation, args).await;
+        let panicked = matches!(&answer, Err(error) if error.kind == ErrorKind::PLUGIN_PANIC);
+        self.panicked.store(panicked && self.has(Defect::FailsAfterPanic), Ordering::Relaxed);
+        answer
     }
 }
 
-impl DefectiveStorage {
-    /// Everything whose name begins with the text of the prefix.
-    async fn list_by_text(&self, request: ListRequest) -> Result<Pages> {
-        let text = request.prefix.clone();
-        let everything = ListRequest { prefix: ReplicaPath::default(), ..request };
-        let pages = self.inner.list(everything).await?;
-        let begins = move |entry: &Entry| match entry {
-            Entry::Object(info) => info.key.as_bytes().starts_with(text.as_bytes()),
-            Entry::Dir(dir) => dir.as_bytes().starts_with(text.as_bytes()),
-        };
-        let begins = Arc::new(begins);
-        let kept = pages.map(move |page| {
-            let begins = begins.clone();
-            page.map(|page| page.into_iter().filter(|entry| begins(entry)).collect::<Page>())
-        });
-        Ok(kept.filter(|page| std::future::ready(!page.as_ref().is_ok_and(Vec::is_empty))).boxed())
+/// The other program leaves its names in the books of a store that cannot have them, so that it can be seen to choke.
+#[async_trait]
+impl ForeignClient for DefectiveStorage {
+    async fn put(&self, name: &[u8]) -> Result<()> {
+        self.foreign.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_vec());
+        Ok(())
+    }
+
+    async fn remove(&self, name: &[u8]) -> Result<()> {
+        self.foreign.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        Ok(())
     }
 }
