@@ -24,7 +24,8 @@ pub struct Body {
 impl Body {
     /// Chunks from a stream. 1 MiB is a good size, 4 MiB the most.
     pub fn new(stream: impl Stream<Item = Result<Bytes>> + Send + 'static) -> Self {
-        Self { stream: stream.boxed(), size: None }
+        // Asking again at the end is an easy mistake, and some streams panic then.
+        Self { stream: stream.fuse().boxed(), size: None }
     }
 
     /// All the bytes at once.
@@ -106,6 +107,14 @@ mod tests {
         for parts in [&["ab", "cd"][..], &["abcd"]] {
             assert!(chunks(parts).collect(3).await.is_err());
         }
+    }
+
+    #[tokio::test]
+    async fn the_end_stays_the_end() {
+        let once = stream::unfold(Some("a"), |text| async move { text.map(|text| (Ok(Bytes::from(text)), None)) });
+        let mut body = Body::new(once);
+        assert_eq!(body.next().await.unwrap().unwrap(), "a");
+        assert_eq!((body.next().await, body.next().await), (Ok(None), Ok(None)));
     }
 
     #[tokio::test]
