@@ -65,7 +65,7 @@ async fn downloads(kit: &Kit, network: &Network) -> Result<()> {
             Err(error) => retryable(error)?,
         }
         // The same store, without opening it again.
-        let again = read_all(&*network.storage, request).await.map_err(|error| error.context("after it"))?;
+        let again = recovered(|| read_all(&*network.storage, request.clone())).await?;
         ensure!(again == expected, "after it {} bytes came", again.len());
     }
     Ok(())
@@ -79,14 +79,21 @@ async fn uploads(kit: &Kit, network: &Network) -> Result<()> {
         let cut = NetworkFault::CutUpload { after: PASSES };
         let write = network.storage.write(kit.request(key, Some(size as u64)), Body::from_bytes(pattern(size)));
         match under(network, cut, write).await? {
-            Ok(info) => return Err(broken(format!("writing {} bytes through it succeeded", info.size))),
+            // Sent in pieces, each of which passed: then it must be there.
+            Ok(_) => {
+                ensure!(kit.get(key).await? == pattern(size), "a write through it succeeded, and {key} is another");
+                continue;
+            }
             Err(error) => retryable(error)?,
         }
+        tokio::time::sleep(kit.settings.settle).await;
+        if key == &new {
+            kit.ensure_gone(&new).await?;
+        } else {
+            ensure!(kit.get(&old).await? == "before", "the older object has changed");
+        }
     }
-    tokio::time::sleep(kit.settings.settle).await;
-    kit.ensure_gone(&new).await?;
-    ensure!(kit.get(&old).await? == "before", "the older object has changed");
-    network.storage.write(kit.request(&new, Some(1)), Body::from_bytes("x")).await.map(|_| ())
+    recovered(|| network.storage.write(kit.request(&new, Some(1)), Body::from_bytes("x"))).await.map(|_| ())
 }
 
 async fn refused(kit: &Kit, network: &Network) -> Result<()> {
@@ -96,7 +103,19 @@ async fn refused(kit: &Kit, network: &Network) -> Result<()> {
         Ok(_) => return Err(broken("a stat without a connection gave an answer")),
         Err(error) => retryable(error)?,
     }
-    network.storage.stat(&key).await.map(|_| ()).map_err(|error| error.context("after it"))
+    recovered(|| network.storage.stat(&key)).await.map(|_| ())
+}
+
+/// A call after the network was put right: a connection of before may be found dead first, a few of a pool.
+async fn recovered<T, F: Future<Output = Result<T>>>(call: impl Fn() -> F) -> Result<T> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match call().await {
+            Err(error) if error.kind.is_retryable() && tries < 5 => {}
+            ended => return ended.map_err(|error| error.context("after it")),
+        }
+    }
 }
 
 /// The answer to a broken connection.
@@ -133,7 +152,7 @@ pub(super) async fn slow_down(kit: &Kit) -> Result<Verdict> {
         let requests = network.proxy.requests() - before;
         ensure!(requests <= REQUESTS, "{call} asked {requests} times");
     }
-    store.stat(&key).await.map_err(|error| error.context("after it"))?;
+    recovered(|| store.stat(&key)).await?;
     Ok(Verdict::Kept)
 }
 

@@ -45,8 +45,8 @@ pub trait KeyLock: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NetworkFault {
-    /// A connection is cut after so many bytes *of the server*, counted from the moment of `set` for connections that
-    /// are open already.
+    /// A connection is cut after so many bytes *of the server*: of one answer if the proxy tells answers apart, else
+    /// counted from the moment of `set`.
     CutDownload {
         /// Bytes that still arrive.
         after: u64,

@@ -3,6 +3,7 @@
 //! For HTTP it understands requests, so that faults meet chosen ones; for anything else ([`Proxy::tcp`]) a connection
 //! counts as one request without a name. TLS passes only as the latter.
 
+mod conformance;
 mod head;
 mod http;
 mod listener;
@@ -23,6 +24,7 @@ pub use plan::{Fault, Request, Rule};
 pub struct Proxy {
     plan: Arc<Plan>,
     listener: Listener,
+    understands_http: bool,
 }
 
 impl Proxy {
@@ -31,7 +33,7 @@ impl Proxy {
         let (plan, upstream) = (Arc::new(Plan::default()), upstream.into());
         let shared = plan.clone();
         let listener = Listener::start(move |client| http::serve(client, &upstream, &shared));
-        Proxy { plan, listener }
+        Proxy { plan, listener, understands_http: true }
     }
 
     /// To a server of any protocol.
@@ -39,7 +41,7 @@ impl Proxy {
         let (plan, upstream) = (Arc::new(Plan::default()), upstream.into());
         let shared = plan.clone();
         let listener = Listener::start(move |client| tcp::serve(client, &upstream, &shared));
-        Proxy { plan, listener }
+        Proxy { plan, listener, understands_http: false }
     }
 
     /// The port on 127.0.0.1.
