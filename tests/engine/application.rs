@@ -3,6 +3,7 @@
 //! It is this test binary again, started with a role. SIGKILL is a method.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -25,7 +26,13 @@ pub struct Application {
 impl Application {
     /// Starts one.
     pub fn start() -> Application {
+        Application::start_with(&[])
+    }
+
+    /// Starts one with more in its environment.
+    pub fn start_with(environment: &[(&OsStr, &OsStr)]) -> Application {
         let mut child = Command::new(std::env::current_exe().expect("path of this test"))
+            .envs(environment.iter().copied())
             .args(["application::process", "--exact", "--nocapture", "--quiet", "--test-threads=1"])
             .env(ROLE, "1")
             .stdin(Stdio::piped())

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use fastrand::Rng;
 
+use super::ghosts::{self, Fate};
 use crate::application::Application;
+use crate::replica::scratch;
 
 /// The contents of the one table.
 pub type Rows = BTreeMap<i64, Vec<u8>>;
@@ -33,11 +35,35 @@ pub struct Backup {
 pub struct Acted {
     pub words: String,
     pub committed: Option<Rows>,
+    /// Frames of a commit that was never published.
+    pub ghost: Option<Rows>,
+}
+
+/// The processes of the programs; each obeys orders for its next fsync.
+pub struct Applications {
+    processes: [Application; 2],
+    orders: [PathBuf; 2],
+    _directory: tempfile::TempDir,
+}
+
+impl Applications {
+    pub fn start() -> Applications {
+        let directory = tempfile::tempdir_in(scratch()).expect("temporary directory");
+        let orders = ["0", "1"].map(|name| directory.path().join(name));
+        let processes = [ghosts::application(&orders[0]), ghosts::application(&orders[1])];
+        Applications { processes, orders, _directory: directory }
+    }
+
+    /// SIGKILL, if it is not dead yet, and a new one.
+    fn replace(&mut self, who: usize) {
+        let fresh = ghosts::application(&self.orders[who]);
+        std::mem::replace(&mut self.processes[who], fresh).kill();
+    }
 }
 
 /// Programs, operator and the rows that are committed.
 pub struct Actors<'a> {
-    pub applications: &'a mut [Application; 2],
+    pub applications: &'a mut Applications,
     pub programs: [Program; 2],
     pub backup: Option<Backup>,
 }
@@ -53,12 +79,15 @@ impl Actors<'_> {
         let who = rng.usize(..self.programs.len());
         let roll = rng.f64();
         if roll < 0.02 {
-            let fresh = Application::start();
-            std::mem::replace(&mut self.applications[who], fresh).kill();
+            self.applications.replace(who);
             self.programs[who] = Program::default();
-            return Acted { words: format!("{who} kill"), committed: None };
+            return Acted { words: format!("{who} kill"), committed: None, ghost: None };
         }
-        let mut act = Act { application: &mut self.applications[who], log: Vec::new() };
+        let is_idle = self.programs[who].is_open && self.programs[who].pending.is_none();
+        if is_idle && rng.f64() < 0.04 {
+            return self.ghost(rng, who, rows);
+        }
+        let mut act = Act { application: &mut self.applications.processes[who], log: Vec::new() };
         let program = &mut self.programs[who];
         let committed = if !program.is_open {
             act.open(rng, path);
@@ -81,7 +110,28 @@ impl Actors<'_> {
         if committed.is_none() && words.contains("wal_checkpoint(TRUNCATE)=0|0|0") && self.backup.is_none() {
             self.backup = Backup::take(path, rows);
         }
-        Acted { words, committed }
+        Acted { words, committed, ghost: None }
+    }
+
+    /// A commit whose fsync is not survived, or fails.
+    fn ghost(&mut self, rng: &mut Rng, who: usize, rows: &Rows) -> Acted {
+        let fate = if rng.f64() < 0.6 { Fate::Killed } else { Fate::Failed };
+        let mut act = Act { application: &mut self.applications.processes[who], log: Vec::new() };
+        act.sql("w", "PRAGMA synchronous = FULL");
+        let mut after = rows.clone();
+        let done = ghosts::under_order(&self.applications.orders[who], fate, || act.change(rng, &mut after));
+        let answer = act.log.last().expect("asked").clone();
+        let (killed, failed) = (answer.contains("=err died"), answer.contains("=err disk I/O error"));
+        if !killed {
+            act.sql("w", "PRAGMA synchronous = OFF");
+        }
+        let words = format!("{who} {}{}", if killed || failed { "ghost; " } else { "" }, act.log.join("; "));
+        if killed {
+            self.applications.replace(who);
+            self.programs[who] = Program::default();
+        }
+        let ghost = (killed || failed).then(|| after.clone());
+        Acted { words, committed: done.then_some(after), ghost }
     }
 
     /// Puts a backup back, with its old times: into the file, or as a new file, or as one renamed over it. Side files go.
@@ -106,12 +156,12 @@ impl Actors<'_> {
             fs::rename(&target, path).expect("rename");
         }
         let words = ["operator restores in place", "operator restores a new file", "operator renames over"][how];
-        Some(Acted { words: words.to_owned(), committed: Some(backup.rows.clone()) })
+        Some(Acted { words: words.to_owned(), committed: Some(backup.rows.clone()), ghost: None })
     }
 
     /// Closes everything.
     pub fn close_all(&mut self) {
-        for (application, program) in self.applications.iter_mut().zip(&mut self.programs) {
+        for (application, program) in self.applications.processes.iter_mut().zip(&mut self.programs) {
             if program.is_reading {
                 application.close("r");
             }
@@ -179,7 +229,10 @@ impl Act<'_> {
     fn in_transaction(&mut self, rng: &mut Rng, roll: f64, program: &mut Program) -> Option<Rows> {
         let pending = program.pending.as_mut()?;
         if roll < 0.6 {
-            self.change(rng, pending);
+            let mut after = pending.clone();
+            if self.change(rng, &mut after) {
+                *pending = after;
+            }
             None
         } else if roll < 0.9 {
             if self.sql("w", "COMMIT") { program.pending.take() } else { None }
@@ -215,23 +268,18 @@ impl Act<'_> {
         None
     }
 
-    /// One row more, less or other; large enough that some spill and some need overflow pages.
+    /// One row more, less or other; large enough that some spill and some need overflow pages. False if it was refused;
+    /// `rows` then are what they would have been.
     fn change(&mut self, rng: &mut Rng, rows: &mut Rows) -> bool {
         let key = rng.i64(0..16);
         if rng.f64() < 0.8 {
             let value = vec![rng.u8(..); [200, 300, 900, 5000][rng.usize(..4)]];
             let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
-            let done = self.sql("w", &format!("REPLACE INTO kv VALUES ({key}, x'{hex}')"));
-            if done {
-                rows.insert(key, value);
-            }
-            done
+            rows.insert(key, value);
+            self.sql("w", &format!("REPLACE INTO kv VALUES ({key}, x'{hex}')"))
         } else {
-            let done = self.sql("w", &format!("DELETE FROM kv WHERE k = {key}"));
-            if done {
-                rows.remove(&key);
-            }
-            done
+            rows.remove(&key);
+            self.sql("w", &format!("DELETE FROM kv WHERE k = {key}"))
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Does the engine ever lose or invent a commit? Random application steps between the steps of the engine, on real SQLite
 //! and in separate processes, checked after every file it writes.
 //!
+//! Applications are also killed, or get EIO, inside the fsync of a commit (`ghosts.rs`).
+//!
 //! Every L0 file must lead to some committed state, never an older one than the file before; a finished sync must have
 //! reached everything that was committed when it began. Seeded: a failing schedule prints its last steps and repeats with
 //!
@@ -12,14 +14,15 @@
 
 mod actors;
 mod engine;
+mod ghosts;
 mod schedule;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::application::Application;
 use crate::replica::scratch;
+use actors::Applications;
 use schedule::{Outcome, Schedule, Setup};
 
 /// What a run of many schedules found.
@@ -38,7 +41,7 @@ fn run(first: u64, count: u64, rules_off: &str) -> Found {
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
-                let mut applications = [Application::start(), Application::start()];
+                let mut applications = Applications::start();
                 while !stop.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= first + count {

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use fastrand::Rng;
 use rusqlite::Connection;
 
-use super::actors::{Actors, Program, Rows};
+use super::actors::{Actors, Applications, Program, Rows};
 use super::engine::{Engine, Start, meta_of};
-use crate::application::Application;
+use super::ghosts;
 use crate::replica::{Replica, scratch};
 
 const STEPS: u32 = 60;
@@ -46,6 +46,8 @@ pub struct Schedule<'a> {
     /// Every committed state, oldest first.
     history: Vec<Rows>,
     replica: Replica,
+    /// A commit that was never published; it may come true.
+    ghost: Option<Rows>,
     /// The replica stands at this state or a later equal one.
     reached: usize,
     /// A pass under way stands at a step; it began at this state.
@@ -59,7 +61,7 @@ pub struct Schedule<'a> {
 }
 
 impl<'a> Schedule<'a> {
-    pub fn new(seed: u64, setup: &Setup, applications: &'a mut [Application; 2]) -> Schedule<'a> {
+    pub fn new(seed: u64, setup: &Setup, applications: &'a mut Applications) -> Schedule<'a> {
         let mut rng = Rng::with_seed(seed);
         let directory = tempfile::tempdir_in(scratch()).expect("temporary directory");
         let path = directory.path().join("a.db");
@@ -84,6 +86,7 @@ impl<'a> Schedule<'a> {
             engine,
             actors: Actors { applications, programs, backup: None },
             history: vec![rows],
+            ghost: None,
             replica: Replica::default(),
             reached: 0,
             in_pass: None,
@@ -125,6 +128,7 @@ impl<'a> Schedule<'a> {
         self.restart();
         self.style = Style::Passes;
         self.actors.close_all();
+        self.look_for_ghost();
         for _ in 0..200 {
             self.begin("pass sync")?;
             while self.in_pass.is_some() {
@@ -161,6 +165,7 @@ impl<'a> Schedule<'a> {
 
     /// One step of an application or of the operator.
     fn act(&mut self) {
+        self.look_for_ghost();
         let path = self.start.database.clone();
         let away = !self.attached && self.in_pass.is_none() && self.todo.is_empty();
         let may_restore = self.actors.all_closed() && (away || self.style == Style::Passes);
@@ -173,7 +178,22 @@ impl<'a> Schedule<'a> {
         if let Some(acted) = acted {
             self.count(&format!("A {}", acted.words.split(['=', ' ', ';']).nth(1).unwrap_or("")));
             self.log.push(acted.words);
+            if acted.committed.is_some() || acted.ghost.is_some() {
+                // Whatever lay behind the last commit is overwritten.
+                self.ghost = acted.ghost;
+            }
             self.history.extend(acted.committed);
+        }
+    }
+
+    /// A ghost has come true when SQLite shows it.
+    fn look_for_ghost(&mut self) {
+        if let Some(ghost) = &self.ghost
+            && ghosts::rows_now(&self.start.database).is_some_and(|rows| rows == *ghost)
+        {
+            self.history.extend(self.ghost.take());
+            self.log.push("the ghost came true".to_owned());
+            self.count("ghost came true");
         }
     }
 
@@ -285,6 +305,9 @@ impl<'a> Schedule<'a> {
         while self.replica.apply_next(&meta) {
             let rows =
                 self.replica.look(read).map_err(|error| format!("{what}: file {}: {error}", self.replica.txid()))?;
+            if self.ghost.as_ref() == Some(&rows) {
+                self.look_for_ghost();
+            }
             let from = self.reached;
             let state = (from..self.history.len()).find(|&state| self.history[state] == rows);
             self.reached = state.ok_or_else(|| {
@@ -313,7 +336,7 @@ impl<'a> Schedule<'a> {
     }
 }
 
-fn read(connection: &Connection) -> rusqlite::Result<Rows> {
+pub fn read(connection: &Connection) -> rusqlite::Result<Rows> {
     let mut statement = connection.prepare("SELECT k, v FROM kv")?;
     statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
