@@ -20,6 +20,8 @@ mod fixtures;
 mod interop;
 // A storage held to every promise of the contract.
 mod plugin_check;
+// A crate for a new plugin.
+mod plugin_new;
 // Plugins as files: found, missing, refused.
 mod plugin_load;
 // Databases made by others.

@@ -8,6 +8,7 @@ mod list;
 mod ltx;
 mod plugin_check;
 mod plugin_list;
+mod plugin_new;
 mod register;
 mod replicate;
 mod reset;
@@ -37,6 +38,7 @@ pub const ALL: &[&Command] = &[
     &ltx::COMMAND,
     &plugin_check::COMMAND,
     &plugin_list::COMMAND,
+    &plugin_new::COMMAND,
     &register::COMMAND,
     &replicate::COMMAND,
     &reset::COMMAND,
