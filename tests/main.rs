@@ -28,6 +28,8 @@ mod plugin_load;
 mod real_databases;
 // Single runs, the daemon, exec, signals.
 mod replicate;
+// Whole directories brought back: interrupted, continued, partly impossible.
+mod restore_directory;
 // Targets, refusals, damaged replicas, following.
 mod restore;
 // The control socket and the metrics.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use litestream_sdk::describe::{ConfigureAnswer, ConfigureRequest, Configured};
-use litestream_sdk::{DbPath, Location, ReplicaPath, StorageError};
+use litestream_sdk::{DbPath, Location, ObjectKey, ReplicaPath, StorageError};
 
 use crate::config::ReplicaConfig;
 use crate::plugin::{LoadedPlugin, PluginError, Registry, Store, Stores};
@@ -80,6 +80,31 @@ impl PluginDestination {
     /// Where databases go.
     pub fn location(&self) -> &Location {
         &self.location
+    }
+
+    /// Where the databases of a directory may lie, the place that is written to first.
+    ///
+    /// # Errors
+    /// A base that the plugin cannot use.
+    pub fn directory_places(&self) -> Result<Vec<ReplicaPath>, StorageError> {
+        // How a plugin writes a base is its own business; what it makes of a database below shows it.
+        let below = self.resolve(&DbPath::parse("x")?)?;
+        let mut places = vec![ObjectKey::parse(below.as_bytes())?.parent()];
+        for place in self.plugin.places(&self.configured)? {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        Ok(places)
+    }
+
+    /// The database whose replica is at `place`, `below` a base: the text itself or what it stands for percent-encoded,
+    /// whichever this plugin resolves to there.
+    pub fn database_at(&self, place: &ReplicaPath, below: &DbPath) -> DbPath {
+        let decoded = percent_encoding::percent_decode(below.as_bytes()).collect::<Vec<u8>>();
+        let candidates = [Some(below.clone()), DbPath::parse(decoded).ok()];
+        let resolves = |db: &DbPath| self.resolve(db).is_ok_and(|resolved| resolved == *place);
+        candidates.into_iter().flatten().find(resolves).unwrap_or_else(|| below.clone())
     }
 
     /// Every key in force with its value and where that was written, secrets hidden: for `config explain`.

@@ -221,6 +221,13 @@ impl Source for ReplicaClient {
         self.list_level(level, Txid::NONE).await
     }
 
+    async fn list_at_once(&self) -> Result<Option<Vec<LtxInfo>>> {
+        match self.layout.levels_dir(&self.path)? {
+            Some(_) => self.list_all().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     async fn open(&self, file: &LtxInfo, offset: u64, len: Option<u64>) -> Result<Body> {
         let key = self.layout.object(&self.path, file.level, file.file_name())?;
         let mut request = ReadRequest::from_offset(key, offset);

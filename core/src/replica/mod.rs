@@ -6,6 +6,7 @@
 mod body_reader;
 mod client;
 mod continuity;
+mod find;
 mod generations;
 mod layout;
 mod spool;
@@ -14,6 +15,7 @@ mod trailer;
 pub use body_reader::BodyReader;
 pub use client::ReplicaClient;
 pub use continuity::{Remote, Verdict, contiguous, judge};
+pub use find::{FoundReplica, find_replicas};
 pub use generations::Generations;
 pub use layout::{Layout, layout_segment};
 pub use spool::{Spool, SpoolReader, SpoolWriter};

@@ -52,8 +52,8 @@ pub(super) trait Opener: Send + Sync {
 
 /// Fetches the files one after the other into `sender`, until the receiving side is dropped or a request fails.
 async fn feed(opener: &dyn Opener, parallelism: usize, sender: mpsc::Sender<Fetched>, progress: &dyn Progress) {
-    let sizes = opener.sizes();
-    let pieces = sizes.iter().enumerate().flat_map(|(index, &size)| {
+    // By value: borrowed sizes would make the future one that the compiler lets no other thread have.
+    let pieces = opener.sizes().into_iter().enumerate().flat_map(|(index, size)| {
         let offsets = (0..size.div_ceil(PIECE_LEN)).map(|number| number * PIECE_LEN);
         offsets.map(move |offset| (index, offset, PIECE_LEN.min(size - offset)))
     });

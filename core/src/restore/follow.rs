@@ -28,7 +28,7 @@ use super::output::{self, Output, OutputError, OutputRules, with_suffix};
 use super::plan::{Target, plan};
 use super::progress::Progress;
 use super::source::Source;
-use super::{RestoreOptions, list, restore_and};
+use super::{RestoreOptions, list, log_check, restore_and};
 use crate::clock;
 use crate::ltx::{Level, LtxError, LtxInfo, Txid};
 pub use in_place::InPlaceError;
@@ -207,6 +207,7 @@ async fn begin(
     };
     let (target, how) = (Target::Latest, options.restore);
     let restored = restore_and(source.as_ref(), target, plan, &output, how, progress, prepare).await?;
+    log_check(how.integrity);
     if exists {
         save_position(path, restored.txid).map_err(RestoreError::from)?;
     }

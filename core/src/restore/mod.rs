@@ -7,6 +7,7 @@
 mod apply;
 mod coverage;
 mod decode;
+mod directory;
 mod error;
 mod fetch;
 mod file_reader;
@@ -20,10 +21,16 @@ mod v3;
 
 use std::fs::File;
 
+use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
+use crate::clock::UnixMillis;
 use crate::ltx::{Level, LtxInfo, Txid};
 
+pub use directory::{
+    DirectoryError, DirectoryOptions, DirectoryProgress, DirectoryReport, Failure, Member, Outcome, plan_directory,
+    restore_directory,
+};
 pub use error::RestoreError;
 pub use file_reader::FileReader;
 pub use follow::{FollowError, FollowOptions, InPlaceError, follow};
@@ -72,6 +79,40 @@ pub enum Choice {
     V3(V3Plan),
 }
 
+impl Choice {
+    /// Bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Choice::Ltx(plan) => plan.bytes(),
+            Choice::V3(plan) => plan.objects().map(|object| object.size).sum(),
+        }
+    }
+
+    /// How many files there are.
+    pub fn files(&self) -> usize {
+        match self {
+            Choice::Ltx(plan) => plan.files().len(),
+            Choice::V3(plan) => plan.objects().count(),
+        }
+    }
+
+    /// When the newest file was written: the moment whose state it gives.
+    pub fn newest(&self) -> UnixMillis {
+        match self {
+            Choice::Ltx(plan) => plan.files().last().map_or(0, |file| file.created_at),
+            Choice::V3(plan) => plan.newest(),
+        }
+    }
+
+    /// The transaction whose state it gives; [`Txid::NONE`] in the 0.3 layout.
+    pub fn txid(&self) -> Txid {
+        match self {
+            Choice::Ltx(plan) => plan.max_txid(),
+            Choice::V3(_) => Txid::NONE,
+        }
+    }
+}
+
 /// Lists every level; for a target in time, with exact times.
 pub async fn list(source: &dyn Source, target: Target) -> Result<Vec<LtxInfo>, RestoreError> {
     let mut files = Vec::new();
@@ -100,8 +141,10 @@ pub async fn list(source: &dyn Source, target: Target) -> Result<Vec<LtxInfo>, R
 ///
 /// Where a replica holds both formats, the one whose plan gives the newer state is chosen.
 pub async fn choose(source: &dyn Source, v3: Option<&dyn V3Source>, target: Target) -> Result<Choice, RestoreError> {
-    let files = list(source, target).await?;
-    let ltx = plan(&files, target);
+    let ltx = match quick_plan(source, target).await? {
+        Some(quick) => Ok(quick),
+        None => plan(&list(source, target).await?, target),
+    };
     let old = match v3 {
         Some(v3) => plan_v3(&v3.list_v3().await.map_err(|error| RestoreError::ListV3(error.into()))?, target)?,
         None => None,
@@ -118,6 +161,26 @@ pub async fn choose(source: &dyn Source, v3: Option<&dyn V3Source>, target: Targ
     }
 }
 
+/// See [`restore_quietly`].
+fn choose_boxed<'a>(
+    source: &'a dyn Source,
+    v3: Option<&'a dyn V3Source>,
+    target: Target,
+) -> BoxFuture<'a, Result<Choice, RestoreError>> {
+    Box::pin(choose(source, v3, target))
+}
+
+/// A plan from one listing of all levels, if it gives one. Not for a target in time: files in motion may be missing from
+/// such a listing, which is sure to show as a hole only below the newest file.
+async fn quick_plan(source: &dyn Source, target: Target) -> Result<Option<Plan>, RestoreError> {
+    if matches!(target, Target::Timestamp(_)) {
+        return Ok(None);
+    }
+    let listed = source.list_at_once().await;
+    let files = listed.map_err(|error| RestoreError::List { level: Level::RAW, source: error.into() })?;
+    Ok(files.and_then(|files| plan(&files, target).ok()))
+}
+
 /// Restores `plan`, which was made for `target`, to `output`.
 ///
 /// If a file proves damaged, others that lead to the same transaction are used instead; if one has vanished meanwhile
@@ -130,7 +193,21 @@ pub async fn restore(
     options: RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<Restored, RestoreError> {
-    restore_and(source, target, plan, output, options, progress, |_, _| Ok(())).await
+    let restored = restore_quietly(source, target, plan, output, options, progress).await?;
+    log_check(options.integrity);
+    Ok(restored)
+}
+
+/// Boxed, like [`choose_boxed`], for callers that go from thread to thread: the compiler cannot tell it of the bare future.
+fn restore_quietly<'a>(
+    source: &'a dyn Source,
+    target: Target,
+    plan: Plan,
+    output: &'a Output,
+    options: RestoreOptions,
+    progress: &'a dyn Progress,
+) -> BoxFuture<'a, Result<Restored, RestoreError>> {
+    Box::pin(restore_and(source, target, plan, output, options, progress, |_, _| Ok(())))
 }
 
 /// As [`restore`]; `prepare` has the finished file and its transaction just before it becomes the output.
@@ -168,6 +245,18 @@ pub async fn restore_v3(
     options: RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<Restored, RestoreError> {
+    let restored = restore_v3_quietly(source, plan, output, options, progress).await?;
+    log_check(options.integrity);
+    Ok(restored)
+}
+
+async fn restore_v3_quietly(
+    source: &dyn V3Source,
+    plan: &V3Plan,
+    output: &Output,
+    options: RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<Restored, RestoreError> {
     let mut temporary = output.create()?;
     let file = v3::apply_v3(source, plan, &mut temporary, options.parallelism, progress).await?;
     finish(temporary, file, options.integrity, |_| Ok(())).await?;
@@ -195,6 +284,12 @@ async fn replan(
     plan(&files, Target::Txid(failed.max_txid())).map_err(|_| error)
 }
 
+fn log_check(integrity: IntegrityCheck) {
+    if integrity != IntegrityCheck::None {
+        tracing::info!("post-restore integrity check passed");
+    }
+}
+
 /// Checks the database and lets it appear.
 async fn finish(
     temporary: output::TempOutput,
@@ -204,9 +299,6 @@ async fn finish(
 ) -> Result<(), RestoreError> {
     let finishing = tokio::task::spawn_blocking(move || {
         integrity::check_integrity(temporary.path(), integrity)?;
-        if integrity != IntegrityCheck::None {
-            tracing::info!("post-restore integrity check passed");
-        }
         prepare(&file)?;
         Ok(temporary.keep(file)?)
     });

@@ -14,6 +14,12 @@ pub trait Source: Send + Sync {
     /// Every LTX file of a level, in any order. An absent level is empty; names that are not LTX files are left out.
     async fn list(&self, level: Level) -> Result<Vec<LtxInfo>, StorageError>;
 
+    /// The files of all levels in one listing, where that saves requests. It may miss files that move to another level
+    /// meanwhile, so what it lacks proves nothing; its newest file is always there.
+    async fn list_at_once(&self) -> Result<Option<Vec<LtxInfo>>, StorageError> {
+        Ok(None)
+    }
+
     /// Exactly the bytes from `offset`, `len` of them or to the end. NOT_FOUND may come here or from the first chunk.
     async fn open(&self, file: &LtxInfo, offset: u64, len: Option<u64>) -> Result<Body, StorageError>;
 

@@ -104,6 +104,11 @@ pub fn directory<'a>(config: &'a Config, path: &Path) -> Option<Listed<'a>> {
     })
 }
 
+/// An inventory of the one database that [`find`] finds.
+pub fn only<'a>(config: &'a Config, path: &Path) -> Inventory<'a> {
+    Inventory { databases: find(config, path).into_iter().collect(), ..Inventory::default() }
+}
+
 impl<'a> Inventory<'a> {
     fn add(&mut self, entry: &'a DbEntry, spec: &DirSpec, scan: Scan, taken: &mut HashSet<FileIdentity>) {
         if let Err(error) = scan.require_databases(spec) {

@@ -18,6 +18,10 @@ use crate::failure::UsageError;
 use crate::inventory::{self, Listed};
 use crate::setup::{self, CONFIG, LENIENT};
 
+mod directory;
+
+pub use directory::{Databases, OpenDirectory, choose_directory};
+
 /// As many as a person reads in an error.
 const NAMES_SHOWN: usize = 5;
 
@@ -71,7 +75,12 @@ fn choose_from(
     let path = expand_path(&environment, argument)?;
     let config = setup::load_for_report(args, &environment)?.config;
     let Some(listed) = find(&config, &path) else {
-        anyhow::bail!("database not found in config: {}", path.display());
+        let message = format!("database not found in config: {}", path.display());
+        let is_entry = inventory::directory(&config, &path).is_some();
+        let note = is_entry.then(|| {
+            "that is a directory of databases: name one of them by its path, or restore all with -dir".to_owned()
+        });
+        return Err(UsageError::with_note(message, note));
     };
     let (name, db) = (path.display().to_string(), listed.relative.clone().unwrap_or_default());
     let replica = listed.entry.replica.clone();

@@ -1,5 +1,8 @@
 //! `restore`: brings a database back from its replica.
 
+mod directory;
+mod directory_bar;
+mod directory_report;
 mod options;
 mod progress_bar;
 mod report;
@@ -65,13 +68,28 @@ const INTEGRITY_CHECK: Flag = Flag::value(
 )
 .default("none");
 
+const DIRECTORY: Flag = Flag::switch(
+    "dir",
+    "Restore every database below a replica URL, or of a directory in the\n\
+     configuration. Interrupted, it goes on when it is run again.",
+);
+const INCLUDE: Flag = Flag::value(
+    "include",
+    Kind::Text,
+    "PATTERN",
+    "With -dir: only these databases. A pattern without a slash is compared\n\
+     with the file name, one with a slash with the path below the directory.",
+)
+.repeatable();
+const EXCLUDE: Flag = Flag::value("exclude", Kind::Text, "PATTERN", "With -dir: all but these databases.").repeatable();
+
 /// `restore [flags] DB_PATH|REPLICA_URL`.
 pub const COMMAND: Command = Command {
     name: "restore",
     deprecated_alias: None,
     summary: "recovers database backup from a replica",
     about: "The restore command recovers a database from a previous snapshot and WAL.",
-    synopsis: &["[arguments] DB_PATH", "[arguments] REPLICA_URL"],
+    synopsis: &["[arguments] DB_PATH", "[arguments] REPLICA_URL", "-dir [arguments] DIR|REPLICA_URL"],
     flags: &[
         &CONFIG,
         &NO_EXPAND_ENV,
@@ -89,9 +107,18 @@ pub const COMMAND: Command = Command {
         &FOLLOW_INTERVAL,
         &PARALLELISM,
         &INTEGRITY_CHECK,
+        &DIRECTORY,
+        &INCLUDE,
+        &EXCLUDE,
     ],
     notes: "A database of a directory replica is restored by its own path, or by the URL of\n\
-            the replica with the path below the directory added.",
+            the replica with the path below the directory added.\n\
+            \n\
+            With -dir, -o names a directory, -timestamp is the same moment for every database\n\
+            (one that did not exist then is left out), and -parallelism is the number of\n\
+            databases restored at the same time, 32 by default. What could not be restored is\n\
+            reported at the end, with exit code 1. The same command goes on where a run ended:\n\
+            finished databases are not done again, nothing half written has a final name.",
     examples: &[
         Example { what: "Restore latest replica for database to original location", line: "restore /path/to/db" },
         Example {
@@ -102,6 +129,10 @@ pub const COMMAND: Command = Command {
         Example {
             what: "Restore one database of a replicated directory",
             line: "restore -o /tmp/tenant1.db s3://mybucket/tenants/tenant1.db",
+        },
+        Example {
+            what: "Restore every database of a replicated directory",
+            line: "restore -dir -o /var/lib/tenants s3://mybucket/tenants",
         },
         Example {
             what: "Preview restore plan without writing a database",
@@ -116,6 +147,12 @@ pub const COMMAND: Command = Command {
 };
 
 fn run(args: &Args) -> anyhow::Result<Exit> {
+    if args.switch(&DIRECTORY) {
+        return directory::run(args);
+    }
+    if let Some(flag) = [&INCLUDE, &EXCLUDE].into_iter().find(|flag| args.is_given(flag)) {
+        return Err(UsageError::new(format!("-{} needs -dir", flag.name)));
+    }
     let options = Options::read(args)?;
     let chosen = replica::choose(args, &options.argument)?;
     let configured = &chosen.config().logging;

@@ -53,13 +53,12 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
     let environment = Environment::of_process();
     let loaded = setup::load_for_report(args, &environment)?;
     let wanted = args.positionals.first().map(PathBuf::from);
-    let inventory = inventory::take(&loaded.config);
-    let rows: Vec<Row> = inventory
-        .databases
-        .iter()
-        .filter(|listed| wanted.as_deref().is_none_or(|path| listed.path == path))
-        .map(|listed| row(listed))
-        .collect();
+    // One database is looked up by the rules, not by a scan: it may be the one that is lost.
+    let inventory = match &wanted {
+        None => inventory::take(&loaded.config),
+        Some(path) => inventory::only(&loaded.config, path),
+    };
+    let rows: Vec<Row> = inventory.databases.iter().map(row).collect();
     let none_matched = rows.is_empty();
     if args.switch(&JSON) {
         output::print_json(&rows)?;

@@ -78,6 +78,20 @@ impl Options {
         })
     }
 
+    /// What cannot be done to a whole directory.
+    ///
+    /// # Errors
+    /// A flag that contradicts `-dir`.
+    pub fn check_directory(&self) -> anyhow::Result<()> {
+        match self {
+            Options { follow: true, .. } => Err(UsageError::new("cannot use follow mode with -dir")),
+            Options { txid_given: true, .. } => Err(UsageError::new(
+                "cannot use -txid with -dir: each database counts its own transactions; use -timestamp",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// What cannot be followed.
     ///
     /// # Errors
