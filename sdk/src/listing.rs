@@ -1,4 +1,9 @@
-//! Makes every kind of listing from the objects below a directory, for stores that can only list everything there.
+//! Makes every kind of listing from what a store can list: everything below a directory ([`arrange`]), or names by prefix
+//! and delimiter ([`by_delimiter`]).
+
+mod by_delimiter;
+
+pub use by_delimiter::{Names, NamesPage, NamesQuery, by_delimiter};
 
 use crate::error::Result;
 use crate::types::{Entry, ListMode, ListRequest, ObjectInfo, ObjectKey, Page, Pages, ReplicaPath};

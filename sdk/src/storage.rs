@@ -93,7 +93,8 @@ pub trait Storage: Send + Sync + 'static {
     /// A missing prefix is an empty listing. Pages hold 1 to 10,000 entries; the stream may fail once and ends then.
     /// Names that are no valid [`ObjectKey`] belong to somebody else: left out, never an error. Idempotent.
     ///
-    /// [`crate::listing::arrange`] serves every mode from a complete list of objects.
+    /// [`crate::listing::arrange`] serves every mode from a complete list of objects, and
+    /// [`crate::listing::by_delimiter`] from requests by prefix and delimiter.
     ///
     /// # Errors
     /// NO_STORE for a missing bucket or root; UNSUPPORTED for a mode that is not claimed.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use http::{HeaderMap, Method};
+use litestream_sdk::listing::by_delimiter;
 use litestream_sdk::{
     Body, Capability, ListRequest, ObjectInfo, ObjectKey, Pages, ReadRequest, Result, Storage, StorageError, Time,
     Timestamp, WriteRequest, async_trait,
@@ -55,7 +56,7 @@ impl Storage for Container {
     }
 
     async fn list(&self, request: ListRequest) -> Result<Pages> {
-        listing::pages(self.client.clone(), request)
+        by_delimiter(self.client.clone(), request, listing::PAGE)
     }
 
     async fn stat(&self, key: &ObjectKey) -> Result<ObjectInfo> {
