@@ -254,3 +254,25 @@ fn an_output_that_cannot_be_written_is_one_clear_line() {
     finished.refused_with("Permission denied");
     assert_eq!(finished.stderr.lines().count(), 1, "{finished}");
 }
+
+#[test]
+fn what_a_replica_holds_is_listed_by_url_and_by_directory() {
+    let scene = Scene::new();
+    let listed = scene.program.run(&scene.sandbox, &["databases", "-json", &scene.url]);
+    assert_eq!(listed.code(), 0, "{listed}");
+    let names: Vec<_> = listed.json().as_array().unwrap().iter().map(|row| row["database"].clone()).collect();
+    assert_eq!(names, NAMES);
+    let point = &listed.json()[0]["point"];
+    assert_eq!((&point["txid"], &point["files"]), (&"0000000000000001".into(), &1.into()));
+    assert!(point["bytes"].as_u64().unwrap() > 0 && point["age_seconds"].is_u64(), "{point}");
+    let text = scene.by_path(&["databases"], "tenants");
+    assert!(text.stdout.starts_with("database                  restore point         age"), "{text}");
+    assert_eq!(text.stdout.lines().count(), 1 + NAMES.len());
+    scene.damage("b.db");
+    fs::remove_dir_all(scene.sandbox.path("backups/a.db/ltx/0")).unwrap();
+    let finished = scene.program.run(&scene.sandbox, &["databases", &scene.url]);
+    finished.refused_with("Error: a.db: no matching backup files available");
+    finished.refused_with("Error: 1 of 4 databases cannot be restored");
+    let empty = scene.sandbox.url("nothing");
+    scene.program.run(&scene.sandbox, &["databases", &empty]).refused_with("no replicas found below");
+}

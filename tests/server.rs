@@ -236,3 +236,61 @@ fn a_file_in_the_sockets_place_costs_the_socket_and_nothing_else() {
     daemon.stop();
     assert_eq!(std::fs::read(sandbox.path("control.sock")).unwrap(), b"mine");
 }
+
+#[test]
+fn why_says_in_one_screen_how_a_database_is() {
+    let scene = Scene::new();
+    ours_only!(scene.program, "it has no such command");
+    scene.control("sync", &["-wait", scene.path()]);
+    let well = scene.control("why", &[scene.path()]);
+    assert_eq!(well.code(), 0, "{well}");
+    assert!(well.stdout.lines().count() <= 24, "{well}");
+    for line in
+        ["  state:          replicating\n", "  last error:     none\n", "  what to do:     nothing: every transaction"]
+    {
+        assert!(well.stdout.contains(line), "{line:?}: {well}");
+    }
+    let json = scene.control("why", &["-json", scene.path()]).json();
+    assert_eq!((&json["uploaded"], &json["txid"]), (&true.into(), &json["replica_txid"]));
+    scene.control("stop", &[scene.path()]);
+    let stopped = scene.control("why", &[scene.path()]).stdout;
+    assert!(stopped.contains("stopped") && stopped.contains("litestream-rs start "), "{stopped}");
+}
+
+#[test]
+fn why_names_the_error_of_a_replica_that_cannot_be_written() {
+    let mut scene = Scene::new();
+    ours_only!(scene.program, "it has no such command");
+    let replica = scene.sandbox.path("replica/ltx");
+    std::fs::rename(&replica, scene.sandbox.path("away")).unwrap();
+    std::fs::write(&replica, "in the way").unwrap();
+    scene.sandbox.add_rows("app.db", 1);
+    let (program, sandbox) = (scene.program.clone(), &scene.sandbox);
+    let (socket, path) = (sandbox.text("control.sock"), scene.path().to_owned());
+    let mut last = String::new();
+    scene.daemon.wait_until("the failure", |_| {
+        last = program.run(sandbox, &["why", "-socket", &socket, &path]).stdout;
+        last.contains("failing")
+    });
+    assert!(last.contains("last error:     upload: ") && last.contains("remove the cause of the last error"), "{last}");
+    assert!(last.contains("1 transaction behind"), "{last}");
+}
+
+#[test]
+fn why_helps_where_the_daemon_does_not_know_or_does_not_answer() {
+    let scene = Scene::new();
+    ours_only!(scene.program, "it has no such command");
+    let unknown = scene.control("why", &["/nowhere.db"]);
+    assert_eq!(unknown.code(), 1, "{unknown}");
+    assert!(unknown.stdout.contains("not replicated: "), "{unknown}");
+    let config = scene.sandbox.config(
+        "dbs:\n  - dir: ROOT/many\n    pattern: \"*.db\"\n    replica:\n      type: file\n      path: ROOT/x\n",
+    );
+    scene.sandbox.write("many/text.db", "this is no database, however long its text may be: ".repeat(20));
+    let text = scene.sandbox.text("many/text.db");
+    let refused = scene.control("why", &["-config", config.to_str().unwrap(), &text]).stdout;
+    assert!(refused.contains("not a SQLite database"), "{refused}");
+    let dead = scene.program.run(&scene.sandbox, &["why", "-socket", "/nowhere.sock", scene.path()]);
+    assert_eq!(dead.code(), 1, "{dead}");
+    assert!(dead.stdout.contains("no daemon answers: failed to connect to control socket"), "{dead}");
+}

@@ -24,6 +24,7 @@ mod compaction;
 mod destination;
 mod due;
 mod entry;
+mod explain;
 mod hot_set;
 mod jobs;
 mod levels;
@@ -61,6 +62,7 @@ use shared::Shared;
 
 pub use destination::{DestinationError, PluginDestination};
 pub use entry::{Destination, Entry, EntryTarget};
+pub use explain::{Explanation, Work};
 pub use jobs::JobRules;
 pub use levels::LevelPlan;
 pub use once::{OnceRequest, OnceResult};

@@ -23,6 +23,7 @@ mod sync;
 mod sync_status;
 mod txid;
 mod unregister;
+mod why;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -88,7 +89,8 @@ fn control_routes(control: Arc<Control>) -> Router {
         .route("/stop", post(lifecycle::stop))
         .route("/sync", post(sync::sync))
         .route("/txid", get(txid::txid))
-        .route("/unregister", post(unregister::unregister));
+        .route("/unregister", post(unregister::unregister))
+        .route("/why", get(why::why));
     with_fallbacks(routes.with_state(control))
 }
 

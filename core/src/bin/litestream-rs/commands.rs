@@ -19,6 +19,7 @@ mod stop;
 mod sync;
 mod unregister;
 mod version;
+mod why;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -49,6 +50,7 @@ pub const ALL: &[&Command] = &[
     &sync::COMMAND,
     &unregister::COMMAND,
     &version::COMMAND,
+    &why::COMMAND,
 ];
 
 /// JSON on stdout.

@@ -72,6 +72,22 @@ impl Daemon {
         self.exchange("Get", name, None)
     }
 
+    /// Asks for `/name?path=PATH`. `Ok(Err(reason))`: the daemon does not know the database, and perhaps why.
+    ///
+    /// # Errors
+    /// As [`Daemon::get`].
+    pub fn get_of<T: DeserializeOwned>(&self, name: &str, path: &Path) -> anyhow::Result<Result<T, Option<String>>> {
+        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("path", &text(path)).finish();
+        let (status, body) = self.ask("Get", &format!("{name}?{query}"), None)?;
+        let refused = serde_json::from_slice::<Refused>(&body);
+        match refused {
+            Ok(Refused { details, .. }) if status == 404 => {
+                Ok(Err(details.and_then(|details| details.as_str().map(str::to_owned))))
+            }
+            _ => read(name, status, &body).map(Ok),
+        }
+    }
+
     /// Posts a request to `/name`.
     ///
     /// # Errors
@@ -81,6 +97,12 @@ impl Daemon {
     }
 
     fn exchange<T: DeserializeOwned>(&self, verb: &str, name: &str, body: Option<Vec<u8>>) -> anyhow::Result<T> {
+        let (status, body) = self.ask(verb, name, body)?;
+        read(name, status, &body)
+    }
+
+    /// Status and body of the answer.
+    fn ask(&self, verb: &str, name: &str, body: Option<Vec<u8>>) -> anyhow::Result<(u16, Vec<u8>)> {
         let failed = |reason: String| {
             anyhow::anyhow!("failed to connect to control socket: {verb} \"http://localhost/{name}\": {reason}")
         };
@@ -95,15 +117,20 @@ impl Daemon {
             talked.map_err(|_| failed(format!("no answer within {}s", self.timeout)))?.map_err(failed)
         })?;
         let (status, body) = split(&answer).ok_or_else(|| failed("the answer is not HTTP".to_owned()))?;
-        if status != 200 {
-            let text = String::from_utf8_lossy(body).trim().to_owned();
-            let refused = serde_json::from_slice::<Refused>(body);
-            let reason = refused.unwrap_or(Refused { error: format!("{status} {text}"), details: None });
-            let details = reason.details.map_or_else(String::new, |details| format!(": {details}"));
-            anyhow::bail!("{name} failed: {}{details}", reason.error);
-        }
-        serde_json::from_slice(body).map_err(|error| anyhow::anyhow!("failed to parse response: {error}"))
+        Ok((status, body.to_vec()))
     }
+}
+
+/// What was asked for, or the refusal.
+fn read<T: DeserializeOwned>(name: &str, status: u16, body: &[u8]) -> anyhow::Result<T> {
+    if status != 200 {
+        let text = String::from_utf8_lossy(body).trim().to_owned();
+        let refused = serde_json::from_slice::<Refused>(body);
+        let reason = refused.unwrap_or(Refused { error: format!("{status} {text}"), details: None });
+        let details = reason.details.map_or_else(String::new, |details| format!(": {details}"));
+        anyhow::bail!("{name} failed: {}{details}", reason.error);
+    }
+    serde_json::from_slice(body).map_err(|error| anyhow::anyhow!("failed to parse response: {error}"))
 }
 
 /// The database a command is about, absolute: the daemon has another working directory.

@@ -109,6 +109,29 @@ pub fn only<'a>(config: &'a Config, path: &Path) -> Inventory<'a> {
     Inventory { databases: find(config, path).into_iter().collect(), ..Inventory::default() }
 }
 
+/// Why a file below a configured directory is not replicated, if a scan says so.
+pub fn why_not(config: &Config, path: &Path) -> Option<String> {
+    config.dbs.iter().find_map(|entry| {
+        let Target::Dir(spec) = &entry.target else { return None };
+        path.starts_with(&spec.dir).then_some(())?;
+        let scan = match discovery::scan(spec) {
+            Ok(scan) => scan,
+            Err(error) => return Some(error.to_string()),
+        };
+        let skipped =
+            scan.skipped.iter().find(|skipped| skipped.path == path).map(|skipped| skipped.reason.to_string());
+        let problem =
+            || scan.problems.iter().find(|problem| problem.path == path).map(|problem| problem.message.clone());
+        let unmatched = || {
+            spec.covers(path).is_none().then(|| {
+                let recursive = if spec.recursive { "" } else { ", without its subdirectories" };
+                format!("the entry of {} takes names like {}{recursive}", spec.dir.display(), spec.pattern)
+            })
+        };
+        skipped.or_else(problem).or_else(unmatched)
+    })
+}
+
 impl<'a> Inventory<'a> {
     fn add(&mut self, entry: &'a DbEntry, spec: &DirSpec, scan: Scan, taken: &mut HashSet<FileIdentity>) {
         if let Err(error) = scan.require_databases(spec) {

@@ -53,6 +53,16 @@ pub fn human_size(bytes: u64) -> String {
     if tenths < 10.0 { format!("{tenths:.1} {unit}") } else { format!("{tenths:.0} {unit}") }
 }
 
+/// How long ago, in the largest unit that fits: `3s`, `12m`, `5h`, `9d`.
+pub fn human_age(seconds: i64) -> String {
+    match seconds {
+        ..60 => format!("{}s", seconds.max(0)),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
 /// A time in UTC to the second: `2026-11-22T09:24:52Z`.
 pub fn utc_seconds(millis: UnixMillis) -> String {
     let time = jiff::Timestamp::from_millisecond(millis).unwrap_or_default();

@@ -1,5 +1,7 @@
 //! `databases`: what is replicated, and where to.
 
+mod below;
+
 use litestream_core::config::Environment;
 use litestream_core::plugin::Registry;
 use serde::Serialize;
@@ -11,19 +13,22 @@ use crate::inventory::{self, Listed};
 use crate::setup::{self, CONFIG, LENIENT, NO_EXPAND_ENV, PLUGIN_DIR};
 use crate::{commands, output};
 
-/// `databases [-json]`.
+/// `databases [-json] [REPLICA_URL|DIR]`.
 pub const COMMAND: Command = Command {
     name: "databases",
     deprecated_alias: None,
     summary: "list databases specified in config file",
     about: "The databases command lists all databases in the configuration file.\n\
-            Directories are searched, so the list holds what would be replicated now.",
-    synopsis: &["[arguments]"],
+            Directories are searched, so the list holds what would be replicated now.\n\
+            With a replica URL, or the directory of an entry, it lists the databases that the\n\
+            replica holds: newest restore point, its age, and how much a restore reads.",
+    synopsis: &["[arguments]", "[arguments] REPLICA_URL", "[arguments] DIR"],
     flags: &[&CONFIG, &JSON, &NO_EXPAND_ENV, &LENIENT, &PLUGIN_DIR],
     notes: "Files that a directory's pattern takes and that are not replicated are named on\n\
             stderr, with the reason.",
     examples: &[
         Example { what: "List what the default configuration replicates", line: "databases" },
+        Example { what: "List what can be restored", line: "databases s3://mybucket/tenants" },
         Example {
             what: "As JSON, from another configuration",
             line: "databases -json -config /path/to/litestream.yml",
@@ -39,7 +44,11 @@ struct Row {
 }
 
 fn run(args: &Args) -> anyhow::Result<Exit> {
-    commands::no_positionals(args)?;
+    match args.positionals.as_slice() {
+        [] => {}
+        [argument] => return below::run(args, argument),
+        _ => commands::no_positionals(args)?,
+    }
     let environment = Environment::of_process();
     let loaded = setup::load_for_report(args, &environment)?;
     let registry = setup::plugins(args, Some(&loaded.config), &environment);
