@@ -52,8 +52,7 @@ impl<S: Storage + ?Sized> Storage for Checked<S> {
 
     async fn list(&self, request: ListRequest) -> Result<Pages> {
         let prefix = request.prefix.clone();
-        let pages = self.inner.list(request).await?;
-        Ok(pages.map(move |page| page.and_then(|page| all_below(&prefix, page))).boxed())
+        Ok(pages(prefix, self.inner.list(request).await?))
     }
 
     async fn stat(&self, key: &ObjectKey) -> Result<ObjectInfo> {
@@ -61,38 +60,21 @@ impl<S: Storage + ?Sized> Storage for Checked<S> {
     }
 
     async fn read(&self, request: ReadRequest) -> Result<(Option<ObjectInfo>, Body)> {
-        let (offset, len) = (request.offset, request.len);
+        let wanted = Wanted::of(&request);
         let (info, body) = self.inner.read(request).await?;
-        let described = info.as_ref().map(|info| info.size.saturating_sub(offset));
-        Ok((info, counted(body, len.or(described), Side::Read, Arc::default())))
+        let body = wanted.check(info.as_ref(), body);
+        Ok((info, body))
     }
 
     async fn write(&self, request: WriteRequest, body: Body) -> Result<ObjectInfo> {
-        let (key, taken) = (request.key.clone(), Arc::new(Taken::default()));
-        let body = counted(body, request.size, Side::Write, taken.clone());
-        let info = same_object(&key, self.inner.write(request, body).await?)?;
-        match taken.whole() {
-            None => Err(StorageError::broken_contract(format!(
-                "writing {key} succeeded, but its body was not taken to the end"
-            ))),
-            Some(size) if size != info.size => Err(StorageError::broken_contract(format!(
-                "writing {key}: {size} bytes were given, {} are said to be stored",
-                info.size
-            ))),
-            Some(_) => Ok(info),
-        }
+        let (key, taken) = (request.key.clone(), Taken::default());
+        let body = taken.watch(body, request.size);
+        taken.judge(&key, self.inner.write(request, body).await?)
     }
 
     async fn delete(&self, keys: Vec<ObjectKey>) -> Result<Vec<Result<()>>> {
         let asked = keys.len();
-        let results = self.inner.delete(keys).await?;
-        if results.len() != asked {
-            return Err(StorageError::broken_contract(format!(
-                "a delete of {asked} keys gave {} results",
-                results.len()
-            )));
-        }
-        Ok(results)
+        results(asked, self.inner.delete(keys).await?)
     }
 
     async fn close(&self) -> Result<()> {
@@ -102,6 +84,11 @@ impl<S: Storage + ?Sized> Storage for Checked<S> {
     async fn extension(&self, operation: &str, args: Bytes) -> Result<Bytes> {
         self.inner.extension(operation, args).await
     }
+}
+
+/// A listing of what lies below `prefix`, and of nothing else.
+pub(crate) fn pages(prefix: ReplicaPath, pages: Pages) -> Pages {
+    pages.map(move |page| page.and_then(|page| all_below(&prefix, page))).boxed()
 }
 
 fn all_below(prefix: &ReplicaPath, page: Page) -> Result<Page> {
@@ -117,21 +104,69 @@ fn all_below(prefix: &ReplicaPath, page: Page) -> Result<Page> {
     Ok(page)
 }
 
-fn same_object(key: &ObjectKey, info: ObjectInfo) -> Result<ObjectInfo> {
+/// What is described is what was asked about.
+pub(crate) fn same_object(key: &ObjectKey, info: ObjectInfo) -> Result<ObjectInfo> {
     if info.key == *key {
         return Ok(info);
     }
     Err(StorageError::broken_contract(format!("asked about {key}, the store describes {}", info.key)))
 }
 
-/// How much of a body was taken, and whether to its end.
-#[derive(Default)]
-struct Taken {
+/// One result for each key.
+pub(crate) fn results(asked: usize, results: Vec<Result<()>>) -> Result<Vec<Result<()>>> {
+    if results.len() == asked {
+        return Ok(results);
+    }
+    let given = results.len();
+    Err(StorageError::broken_contract(format!("a delete of {asked} keys gave {given} results")))
+}
+
+/// What a read asked for.
+pub(crate) struct Wanted {
+    offset: u64,
+    len: Option<u64>,
+}
+
+impl Wanted {
+    pub fn of(request: &ReadRequest) -> Self {
+        Self { offset: request.offset, len: request.len }
+    }
+
+    /// The body, with an error in place of an end at another length.
+    pub fn check(self, info: Option<&ObjectInfo>, body: Body) -> Body {
+        let described = info.map(|info| info.size.saturating_sub(self.offset));
+        counted(body, self.len.or(described), Side::Read, Taken::default())
+    }
+}
+
+/// How much of a body was taken, and whether to its end. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct Taken {
     /// Bytes plus one once the end was reached; 0 before.
-    end: AtomicU64,
+    end: Arc<AtomicU64>,
 }
 
 impl Taken {
+    /// The body for a store, which fails at another length than announced.
+    pub fn watch(&self, body: Body, announced: Option<u64>) -> Body {
+        counted(body, announced, Side::Write, self.clone())
+    }
+
+    /// The answer of a store that says it has written `key`.
+    pub fn judge(&self, key: &ObjectKey, info: ObjectInfo) -> Result<ObjectInfo> {
+        let info = same_object(key, info)?;
+        match self.whole() {
+            None => Err(StorageError::broken_contract(format!(
+                "writing {key} succeeded, but its body was not taken to the end"
+            ))),
+            Some(size) if size != info.size => Err(StorageError::broken_contract(format!(
+                "writing {key}: {size} bytes were given, {} are said to be stored",
+                info.size
+            ))),
+            Some(_) => Ok(info),
+        }
+    }
+
     fn reach_end(&self, bytes: u64) {
         self.end.store(bytes + 1, Ordering::Release);
     }
@@ -167,7 +202,7 @@ impl Side {
 }
 
 /// `body`, with an error in place of an end at another length than `size`.
-fn counted(body: Body, size: Option<u64>, side: Side, taken: Arc<Taken>) -> Body {
+fn counted(body: Body, size: Option<u64>, side: Side, taken: Taken) -> Body {
     let hint = size.or(body.size_hint());
     if size == Some(0) {
         taken.reach_end(0);

@@ -61,6 +61,11 @@ pub(super) fn bytes_out(bytes: &[u8]) -> RVec<u8> {
     bytes.to_vec().into()
 }
 
+/// Checked again: nothing that crosses is trusted. Of this library's own allocator the bytes are taken as they are.
+pub(super) fn key_in(key: RVec<u8>) -> Result<ObjectKey> {
+    ObjectKey::from_vec(key.into())
+}
+
 pub(super) fn pairs_out(pairs: &[(String, String)]) -> Extras {
     pairs.iter().map(|(key, value)| Pair { key: key.as_str().into(), value: value.as_str().into() }).collect()
 }
@@ -80,7 +85,7 @@ pub(super) fn info_out(info: ObjectInfo) -> abi::Entry {
         Time::Unknown => (Timestamp(0), 0),
     };
     abi::Entry {
-        key: bytes_out(info.key.as_bytes()),
+        key: info.key.into_bytes().into(),
         size: info.size,
         time_ns: time.0,
         flags,
@@ -93,15 +98,28 @@ pub(super) fn no_info() -> abi::Entry {
 }
 
 pub(super) fn info_in(entry: abi::Entry) -> Result<ObjectInfo> {
-    let stamp = Timestamp(entry.time_ns);
-    let time = match (entry.flags & abi::ENTRY_TIME != 0, entry.flags & abi::ENTRY_TIME_EXACT != 0) {
+    let key = key_in(entry.key)?;
+    Ok(described(key, entry.size, entry.time_ns, entry.flags, entry.version))
+}
+
+/// The answer to a question about `asked`: if it is about that key, as it must be, the key need not be checked again.
+pub(super) fn info_about(asked: &ObjectKey, entry: abi::Entry) -> Result<ObjectInfo> {
+    if entry.key.as_slice() == asked.as_bytes() {
+        return Ok(described(asked.clone(), entry.size, entry.time_ns, entry.flags, entry.version));
+    }
+    info_in(entry)
+}
+
+fn described(key: ObjectKey, size: u64, time_ns: i64, flags: u32, version: RString) -> ObjectInfo {
+    let stamp = Timestamp(time_ns);
+    let time = match (flags & abi::ENTRY_TIME != 0, flags & abi::ENTRY_TIME_EXACT != 0) {
         (false, _) => Time::Unknown,
         (true, false) => Time::Server(stamp),
         (true, true) => Time::Exact(stamp),
     };
-    let mut info = ObjectInfo::new(ObjectKey::parse(entry.key)?, entry.size, time);
-    info.version = text(entry.version);
-    Ok(info)
+    let mut info = ObjectInfo::new(key, size, time);
+    info.version = text(version);
+    info
 }
 
 pub(super) fn entry_out(entry: Entry) -> abi::Entry {
@@ -165,7 +183,7 @@ pub(super) fn read_out(request: ReadRequest) -> abi::ReadReq {
 
 pub(super) fn read_in(request: abi::ReadReq) -> Result<ReadRequest> {
     refuse_required(&request.extras)?;
-    let mut read = ReadRequest::from_offset(ObjectKey::parse(request.key)?, request.offset);
+    let mut read = ReadRequest::from_offset(key_in(request.key)?, request.offset);
     read.len = some(request.len);
     read.version = text(request.version);
     Ok(read)
@@ -188,7 +206,7 @@ pub(super) fn write_in(request: abi::WriteReq) -> Result<WriteRequest> {
     if unknown != 0 {
         return Err(StorageError::unsupported(format_args!("write flag {unknown:#x}")));
     }
-    let mut write = WriteRequest::new(ObjectKey::parse(request.key)?, Timestamp(request.time_ns))
+    let mut write = WriteRequest::new(key_in(request.key)?, Timestamp(request.time_ns))
         .with_if_absent(request.flags & abi::WRITE_IF_ABSENT != 0)
         .with_buffer(request.buffer);
     write.size = some(request.size);

@@ -4,10 +4,10 @@
 //! must see *this* library's runtime whenever it runs and whenever it is dropped, on whatever thread that happens. A
 //! panic must not cross either way: it becomes an error of that call.
 
-use super::convert::error_out;
+use super::convert::{error_out, result_out};
 use crate::error::{ErrorKind, Result, StorageError};
 use litestream_sdk_abi::AbiResult;
-use litestream_sdk_abi::abi_stable::std_types::{RErr, ROk};
+use litestream_sdk_abi::abi_stable::std_types::RErr;
 use litestream_sdk_abi::async_ffi::{FfiFuture, FutureExt};
 use std::any::Any;
 use std::future::Future;
@@ -16,9 +16,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 
-/// A call on its way: `None` once it has ended.
+/// A call on its way, with its future inside: one allocation for each call.
 struct Guarded<F> {
-    future: Option<Pin<Box<F>>>,
+    /// `None` once it has ended. Pinned as a part of this struct: it is never moved, and dropped where it lies.
+    future: Option<F>,
     /// The runtime of this library; the host may call from outside any runtime.
     runtime: Option<Handle>,
 }
@@ -26,33 +27,36 @@ struct Guarded<F> {
 impl<T, F: Future<Output = Result<T>>> Future for Guarded<F> {
     type Output = AbiResult<T>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY: `future` is not moved out of `this`, only polled through a pin and replaced by `None`, which drops it
+        // in place; `runtime` is not pinned.
+        let this = unsafe { self.get_unchecked_mut() };
         let Some(future) = this.future.as_mut() else {
             let error = StorageError::new(ErrorKind::CANCELLED, "the call has already ended");
             return Poll::Ready(RErr(error_out(error)));
         };
+        // SAFETY: as above.
+        let future = unsafe { Pin::new_unchecked(future) };
         let _entered = this.runtime.as_ref().map(Handle::enter);
         // Unwind safety: whatever panicked is dropped below and never seen again, and shared state behind it is
         // synchronised with its own poisoning.
-        let result = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        let result = match catch_unwind(AssertUnwindSafe(|| future.poll(cx).map(result_out))) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(result)) => result,
-            Err(panic) => Err(panic_error(&*panic)),
+            Err(panic) => RErr(error_out(panic_error(&*panic))),
         };
-        let ended = this.future.take();
-        quietly(|| drop(ended));
-        Poll::Ready(match result {
-            Ok(value) => ROk(value),
-            Err(error) => RErr(error_out(error)),
-        })
+        quietly(|| this.future = None);
+        Poll::Ready(result)
     }
 }
 
 impl<F> Drop for Guarded<F> {
     fn drop(&mut self) {
-        let cancelled = self.future.take();
-        inside(self.runtime.as_ref(), || drop(cancelled));
+        // Of a call that has ended nothing is left to be dropped inside.
+        if self.future.is_some() {
+            let Self { future, runtime } = self;
+            inside(runtime.as_ref(), || *future = None);
+        }
     }
 }
 
@@ -61,7 +65,7 @@ pub(super) fn guarded<T: Send + 'static>(
     runtime: Option<&Handle>,
     call: impl Future<Output = Result<T>> + Send + 'static,
 ) -> FfiFuture<AbiResult<T>> {
-    Guarded { future: Some(Box::pin(call)), runtime: runtime.cloned() }.into_ffi()
+    Guarded { future: Some(call), runtime: runtime.cloned() }.into_ffi()
 }
 
 /// Runs `work`, usually a drop, with the runtime entered and panics kept in.

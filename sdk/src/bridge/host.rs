@@ -2,12 +2,12 @@
 //! names a type of the ABI.
 
 use super::convert::{
-    bytes_out, capability_in, error_in, info_in, list_out, location_out, read_out, result_in, write_out,
+    bytes_out, capability_in, error_in, info_about, list_out, location_out, read_out, result_in, write_out,
 };
 use super::plugin::module;
 use super::services::lend;
 use super::streams::{body_in, body_out, pages_in};
-use crate::checked::Checked;
+use crate::checked::{self, Taken, Wanted};
 use crate::context::HostServices;
 use crate::describe::{ConfigureAnswer, ConfigureRequest, Description};
 use crate::error::{Result, StorageError};
@@ -110,14 +110,14 @@ impl HostModule {
     }
 
     /// Opens a store with a configuration that [`HostModule::configure`] accepted. What comes back checks body lengths
-    /// and result counts ([`Checked`]); the host's own layers go around it.
+    /// and result counts ([`Checked`](crate::Checked)); the host's own layers go around it.
     ///
     /// # Errors
     /// Whatever the plugin met.
     pub async fn open(&self, request: &ConfigureRequest) -> Result<Arc<dyn Storage>> {
         let opening = (self.module.open())(self.host, to_json(request)?.into());
         let object = result_in(opening.await)?;
-        Ok(Arc::new(Checked::new(LoadedStorage::new(object))))
+        Ok(Arc::new(LoadedStorage::new(object)))
     }
 }
 
@@ -164,12 +164,13 @@ fn from_json<T: DeserializeOwned>(function: &str, answer: &str) -> Result<T> {
     })
 }
 
-fn described(entry: litestream_sdk_abi::Entry) -> Result<ObjectInfo> {
-    info_in(entry)
+fn described(asked: &ObjectKey, entry: litestream_sdk_abi::Entry) -> Result<ObjectInfo> {
+    info_about(asked, entry)
         .map_err(|e| StorageError::broken_contract(format!("the plugin named an object with no valid key: {e}")))
 }
 
-/// A store on the other side of the boundary.
+/// A store on the other side of the boundary, checked as [`Checked`](crate::Checked) checks: here and not around it,
+/// which would cost each call one more allocation.
 struct LoadedStorage {
     object: StorageObj,
     capability: Capability,
@@ -189,28 +190,36 @@ impl Storage for LoadedStorage {
     }
 
     async fn list(&self, request: ListRequest) -> Result<Pages> {
-        Ok(pages_in(result_in(self.object.list(list_out(request)).await)?))
+        let prefix = request.prefix.clone();
+        let pages = pages_in(result_in(self.object.list(list_out(request)).await)?);
+        Ok(checked::pages(prefix, pages))
     }
 
     async fn stat(&self, key: &ObjectKey) -> Result<ObjectInfo> {
-        described(result_in(self.object.stat(bytes_out(key.as_bytes())).await)?)
+        let entry = result_in(self.object.stat(bytes_out(key.as_bytes())).await)?;
+        checked::same_object(key, described(key, entry)?)
     }
 
     async fn read(&self, request: ReadRequest) -> Result<(Option<ObjectInfo>, Body)> {
+        let (key, wanted) = (request.key.clone(), Wanted::of(&request));
         let answer = result_in(self.object.read(read_out(request)).await)?;
-        let info = if answer.info.flags & ENTRY_NONE == 0 { Some(described(answer.info)?) } else { None };
-        Ok((info, body_in(answer.body)))
+        let info = if answer.info.flags & ENTRY_NONE == 0 { Some(described(&key, answer.info)?) } else { None };
+        let body = wanted.check(info.as_ref(), body_in(answer.body));
+        Ok((info, body))
     }
 
     async fn write(&self, request: WriteRequest, body: Body) -> Result<ObjectInfo> {
-        let body = body_out(body, Handle::try_current().ok());
-        described(result_in(self.object.write(write_out(request), body).await)?)
+        let (key, taken) = (request.key.clone(), Taken::default());
+        let body = body_out(taken.watch(body, request.size), Handle::try_current().ok());
+        let info = described(&key, result_in(self.object.write(write_out(request), body).await)?)?;
+        taken.judge(&key, info)
     }
 
     async fn delete(&self, keys: Vec<ObjectKey>) -> Result<Vec<Result<()>>> {
-        let keys: RVec<RVec<u8>> = keys.iter().map(|key| bytes_out(key.as_bytes())).collect();
+        let asked = keys.len();
+        let keys: RVec<RVec<u8>> = keys.into_iter().map(|key| key.into_bytes().into()).collect();
         let results = result_in(self.object.delete(keys).await)?;
-        Ok(results.into_iter().map(|result| result.into_result().map_err(error_in)).collect())
+        checked::results(asked, results.into_iter().map(|result| result.into_result().map_err(error_in)).collect())
     }
 
     async fn close(&self) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The plugin's half: an author's [`Plugin`] and its stores as objects of the ABI.
 
 use super::convert::{
-    bytes_out, capability_out, info_out, list_in, location_in, no_info, read_in, result_out, write_in,
+    bytes_out, capability_out, info_out, key_in, list_in, location_in, no_info, read_in, result_out, write_in,
 };
 use super::guard::{caught, guarded, inside};
 use super::services::RemoteHost;
@@ -12,7 +12,7 @@ use crate::describe::{ConfigureAnswer, ConfigureRequest, Problem};
 use crate::error::{Result, StorageError};
 use crate::export::Exported;
 use crate::storage::{Plugin, Storage};
-use crate::types::{DbPath, ObjectKey};
+use crate::types::DbPath;
 use crate::{logging, runtime};
 use bytes::Bytes;
 use litestream_sdk_abi as abi;
@@ -106,13 +106,17 @@ struct Open {
 
 impl Open {
     /// Starts a call: `'static`, on this library's runtime.
-    fn call<T, F>(&self, call: impl FnOnce(Arc<dyn Storage>, Handle) -> F) -> FfiFuture<AbiResult<T>>
+    fn call<T, F>(&self, call: impl FnOnce(Arc<dyn Storage>) -> F) -> FfiFuture<AbiResult<T>>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let runtime = self.context.handle();
-        guarded(Some(runtime), call(self.storage.clone(), runtime.clone()))
+        guarded(Some(self.context.handle()), call(self.storage.clone()))
+    }
+
+    /// For what a call gives back and lives on.
+    fn runtime(&self) -> Option<Handle> {
+        Some(self.context.handle().clone())
     }
 }
 
@@ -150,22 +154,24 @@ unsafe extern "C" fn capability(ctx: *const ()) -> abi::CapabilityAbi {
 unsafe extern "C" fn list(ctx: *const (), request: abi::ListReq) -> FfiFuture<AbiResult<abi::PagesObj>> {
     // SAFETY: the object lives.
     let open = unsafe { open_at(ctx) };
-    open.call(|storage, runtime| async move { Ok(pages_out(storage.list(list_in(request)?).await?, Some(runtime))) })
+    let runtime = open.runtime();
+    open.call(|storage| async move { Ok(pages_out(storage.list(list_in(request)?).await?, runtime)) })
 }
 
 unsafe extern "C" fn stat(ctx: *const (), key: RVec<u8>) -> FfiFuture<AbiResult<abi::Entry>> {
     // SAFETY: the object lives.
     let open = unsafe { open_at(ctx) };
-    open.call(|storage, _| async move { Ok(info_out(storage.stat(&ObjectKey::parse(key)?).await?)) })
+    open.call(|storage| async move { Ok(info_out(storage.stat(&key_in(key)?).await?)) })
 }
 
 unsafe extern "C" fn read(ctx: *const (), request: abi::ReadReq) -> FfiFuture<AbiResult<abi::ReadResp>> {
     // SAFETY: the object lives.
     let open = unsafe { open_at(ctx) };
-    open.call(|storage, runtime| async move {
+    let runtime = open.runtime();
+    open.call(|storage| async move {
         let (info, body) = storage.read(read_in(request)?).await?;
         let info = info.map_or_else(no_info, info_out);
-        Ok(abi::ReadResp { info, body: body_out(body, Some(runtime)), extras: RVec::new() })
+        Ok(abi::ReadResp { info, body: body_out(body, runtime), extras: RVec::new() })
     })
 }
 
@@ -176,14 +182,14 @@ unsafe extern "C" fn write(
 ) -> FfiFuture<AbiResult<abi::Entry>> {
     // SAFETY: the object lives.
     let open = unsafe { open_at(ctx) };
-    open.call(|storage, _| async move { Ok(info_out(storage.write(write_in(request)?, body_in(body)).await?)) })
+    open.call(|storage| async move { Ok(info_out(storage.write(write_in(request)?, body_in(body)).await?)) })
 }
 
 unsafe extern "C" fn delete(ctx: *const (), keys: RVec<RVec<u8>>) -> FfiFuture<AbiResult<RVec<AbiResult<()>>>> {
     // SAFETY: the object lives.
     let open = unsafe { open_at(ctx) };
-    open.call(|storage, _| async move {
-        let keys = keys.into_iter().map(ObjectKey::parse).collect::<Result<Vec<_>>>()?;
+    open.call(|storage| async move {
+        let keys = keys.into_iter().map(key_in).collect::<Result<Vec<_>>>()?;
         Ok(storage.delete(keys).await?.into_iter().map(result_out).collect())
     })
 }
@@ -192,7 +198,7 @@ unsafe extern "C" fn close(ctx: *const ()) -> FfiFuture<AbiResult<()>> {
     // SAFETY: the object lives.
     let open = unsafe { open_at(ctx) };
     let context = open.context.clone();
-    open.call(|storage, _| async move {
+    open.call(|storage| async move {
         let closed = storage.close().await;
         context.finish_cleaning(CLEANING_LIMIT).await;
         closed
@@ -202,7 +208,7 @@ unsafe extern "C" fn close(ctx: *const ()) -> FfiFuture<AbiResult<()>> {
 unsafe extern "C" fn extension(ctx: *const (), operation: RString, args: Buf) -> FfiFuture<AbiResult<Buf>> {
     // SAFETY: the object lives.
     let open = unsafe { open_at(ctx) };
-    open.call(|storage, _| async move {
+    open.call(|storage| async move {
         let args = Bytes::from_owner(args);
         let answer = match operation.as_str() {
             SELF_TEST_PANIC => panic!("a conformance check asked for it"),

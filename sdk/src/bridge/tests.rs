@@ -91,7 +91,7 @@ async fn every_member_of_every_value_crosses() {
 }
 
 #[tokio::test]
-async fn chunks_cross_without_a_copy_and_go_back_to_their_owner() {
+async fn chunks_of_a_read_cross_without_a_copy() {
     let store = memory("zero-copy").await;
     let data = Bytes::from(vec![7; 3 << 20]);
     let write = WriteRequest::new(key("k"), Timestamp(0));
@@ -102,6 +102,16 @@ async fn chunks_cross_without_a_copy_and_go_back_to_their_owner() {
         body.into_stream().map(|chunk| chunk.unwrap().as_ptr()).collect().await
     };
     assert_eq!(pointers(crossed).await, pointers(direct).await);
+}
+
+#[tokio::test]
+async fn chunks_of_a_write_cross_without_a_copy_and_go_back_to_their_owner() {
+    let chunk = Bytes::from(vec![7; 1 << 20]);
+    let body = Body::new(stream::iter([Ok(chunk.clone())]));
+    let error = hostile(&Arc::default()).await.write(WriteRequest::new(key("where"), Timestamp(0)), body).await;
+    let seen = error.unwrap_err().message;
+    assert_eq!(seen, format!("the chunk lies at {:?}", chunk.as_ptr()));
+    assert!(chunk.is_unique(), "the plugin's chunk is freed");
 }
 
 /// What the hostile plugin below saw.
@@ -203,7 +213,11 @@ impl Storage for Hostile {
         });
         Ok((None, Body::new(stream::iter([Ok(Bytes::from_static(b"first"))]).chain(forever))))
     }
-    async fn write(&self, _: WriteRequest, mut body: Body) -> Result<ObjectInfo> {
+    async fn write(&self, request: WriteRequest, mut body: Body) -> Result<ObjectInfo> {
+        if request.key.name() == b"where" {
+            let chunk = body.next().await?.unwrap();
+            return Err(StorageError::permanent(format!("the chunk lies at {:?}", chunk.as_ptr())));
+        }
         // Polled from one of the plugin's own threads, where the host's runtime is not entered by itself.
         let taken = tokio::spawn(async move { body.next().await });
         taken.await.unwrap().map(|_| unreachable!())

@@ -13,24 +13,28 @@ use std::fmt;
 const NOT_UTF8: &str = "is not UTF-8, which this storage needs in every name";
 
 fn check_segment(segment: &[u8]) -> Result<()> {
-    let refused = segment.is_empty() || segment == b"." || segment == b".." || segment.contains(&b'/');
-    if refused || segment.contains(&0) {
-        let shown = ShownBytes(segment);
-        return Err(StorageError::invalid_input(format!(
-            "`{shown}` is not a path segment: it must not be empty, `.` or `..`, nor hold `/` or NUL"
-        )));
+    if !matches!(segment, b"" | b"." | b"..") && !segment.contains(&b'/') && !segment.contains(&0) {
+        return Ok(());
     }
-    Ok(())
+    let shown = ShownBytes(segment);
+    Err(StorageError::invalid_input(format!(
+        "`{shown}` is not a path segment: it must not be empty, `.` or `..`, nor hold `/` or NUL"
+    )))
+}
+
+/// Checks the text of a whole path, which may begin with one slash.
+fn check(text: &[u8]) -> Result<()> {
+    let relative = text.strip_prefix(b"/").unwrap_or(text);
+    if relative.is_empty() {
+        return Ok(());
+    }
+    let wrong = relative.split(|byte| *byte == b'/').try_for_each(check_segment);
+    wrong.map_err(|error| error.context(format!("path `{}`", ShownBytes(text))))
 }
 
 /// Splits off a leading slash and checks what is left.
 fn checked(text: &[u8]) -> Result<Box<[u8]>> {
-    let relative = text.strip_prefix(b"/").unwrap_or(text);
-    if !relative.is_empty() {
-        for segment in relative.split(|byte| *byte == b'/') {
-            check_segment(segment).map_err(|e| e.context(format!("path `{}`", ShownBytes(text))))?;
-        }
-    }
+    check(text)?;
     Ok(text.into())
 }
 
@@ -75,6 +79,11 @@ macro_rules! path_type {
             /// The text form: segments joined by `/`, with one leading `/` if absolute.
             pub fn as_bytes(&self) -> &[u8] {
                 &self.text
+            }
+
+            /// The text form as it is kept, without a copy.
+            pub fn into_bytes(self) -> Vec<u8> {
+                self.text.into_vec()
             }
 
             /// The text form for a storage whose names are UTF-8.
@@ -249,11 +258,16 @@ impl ObjectKey {
     /// INVALID_INPUT for an empty name, an empty segment, `.`, `..` or NUL. In a listing such a name belongs to
     /// somebody else: leave it out, and go on.
     pub fn parse(text: impl AsRef<[u8]>) -> Result<Self> {
-        let text = checked(text.as_ref())?;
-        if text.is_empty() || &*text == b"/" {
+        Self::from_vec(text.as_ref().to_vec())
+    }
+
+    /// As [`ObjectKey::parse`], without a copy.
+    pub(crate) fn from_vec(text: Vec<u8>) -> Result<Self> {
+        check(&text)?;
+        if matches!(text.as_slice(), b"" | b"/") {
             return Err(StorageError::invalid_input("an object name is never empty"));
         }
-        Ok(Self { text })
+        Ok(Self { text: text.into() })
     }
 
     /// The part below `prefix`, or `None` if the object is not there. The empty relative prefix holds every object,
