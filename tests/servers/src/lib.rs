@@ -12,6 +12,7 @@
 //! | [`azurite`] | Azure blobs | containers |
 //! | [`gcs_emulator`] | Google Cloud Storage; no paging, no conditions | one bucket |
 //! | [`openssh`] | SFTP, login by key | keys |
+//! | [`openssh_with_password`] | SFTP, root's login by password; for root alone | keys |
 //! | [`rclone_sftp`] | SFTP, login by password | host key |
 //! | [`rclone_webdav`] | WebDAV | |
 //! | [`nats`] | NATS with JetStream | object-store buckets |
@@ -39,5 +40,5 @@ pub use port::free_port;
 pub use process::Server;
 pub use proxy::{Fault, Proxy, Request, Rule};
 pub use s3::{S3_KEY, S3_SECRET, rclone_s3, seaweed};
-pub use sftp::{openssh, rclone_sftp};
+pub use sftp::{openssh, openssh_with_password, rclone_sftp};
 pub use webdav::rclone_webdav;
