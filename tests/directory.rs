@@ -176,7 +176,7 @@ fn what_is_no_database_is_skipped() {
 }
 
 #[test]
-fn a_header_alone_is_no_database() {
+fn h78_a_header_alone_is_no_database() {
     let (program, sandbox) = (Program::subject(), Sandbox::new());
     ours_only!(program, "15 and 16 bytes pass its header check");
     sandbox.database("data/real.db");
@@ -193,7 +193,7 @@ fn a_header_alone_is_no_database() {
 }
 
 #[test]
-fn pipes_sockets_and_devices_do_not_block() {
+fn h77_pipes_sockets_and_devices_do_not_block() {
     let (program, sandbox) = (Program::subject(), Sandbox::new());
     ours_only!(program, "a FIFO blocks it for ever");
     sandbox.database("data/real.db");
@@ -207,7 +207,7 @@ fn pipes_sockets_and_devices_do_not_block() {
 }
 
 #[test]
-fn an_unreadable_subdirectory_costs_only_itself() {
+fn h79_an_unreadable_subdirectory_costs_only_itself() {
     let (program, sandbox) = (Program::subject(), Sandbox::new());
     ours_only!(program, "one unreadable directory aborts its start");
     sandbox.database("data/a/real.db");
@@ -300,7 +300,7 @@ fn names_on_the_replica_follow_the_form_of_its_address() {
 }
 
 #[test]
-fn every_name_a_file_system_allows_is_replicated() {
+fn h75_every_name_a_file_system_allows_is_replicated() {
     let (program, sandbox) = (Program::subject(), Sandbox::new());
     ours_only!(program, "`?` and `#` open other files, and bytes that are not UTF-8 end the process");
     let names: [&[u8]; 9] = [
@@ -344,7 +344,7 @@ fn every_name_a_file_system_allows_is_replicated() {
 }
 
 #[test]
-fn a_link_and_its_target_are_one_database() {
+fn h76_a_link_and_its_target_are_one_database() {
     let (program, sandbox) = (Program::subject(), Sandbox::new());
     ours_only!(program, "a linked database fails for ever");
     sandbox.database("data/real.db");
@@ -372,7 +372,7 @@ fn a_linked_root_is_followed_once() {
 }
 
 #[test]
-fn a_file_named_by_two_entries_is_replicated_by_the_explicit_one() {
+fn h82_a_file_named_by_two_entries_is_replicated_by_the_explicit_one() {
     let (program, sandbox) = (Program::subject(), Sandbox::new());
     ours_only!(program, "both entries fight over one local state");
     sandbox.database("data/tenant.db");
@@ -386,7 +386,7 @@ fn a_file_named_by_two_entries_is_replicated_by_the_explicit_one() {
 }
 
 #[test]
-fn two_directories_that_meet_on_one_replica_path_are_refused() {
+fn h82_two_directories_that_meet_on_one_replica_path_are_refused() {
     let (program, sandbox) = (Program::subject(), Sandbox::new());
     ours_only!(program, "the two overwrite each other");
     sandbox.database("data/same.db");
@@ -398,7 +398,7 @@ fn two_directories_that_meet_on_one_replica_path_are_refused() {
 }
 
 #[test]
-fn equal_names_in_different_directories_stay_apart() {
+fn h80_equal_names_in_different_directories_stay_apart() {
     let (program, sandbox) = (Program::subject(), Sandbox::new());
     for (tenant, rows) in [("a", 1), ("b", 2), ("c", 3)] {
         let name = format!("data/{tenant}/app.db");

@@ -16,6 +16,8 @@ mod crash;
 mod directory;
 // Replicas in version control, whole and damaged.
 mod fixtures;
+// Hard cases that need the whole program: disks, signals, load, levels.
+mod hard_cases;
 // With Litestream itself: each restores the other's replicas, and they take turns.
 mod interop;
 // A storage held to every promise of the contract.

@@ -59,7 +59,7 @@ fn once_replicates_and_ends() {
 }
 
 #[test]
-fn once_without_news_writes_nothing() {
+fn h03_once_without_news_writes_nothing() {
     let scene = Scene::new();
     scene.once();
     let before = files_below(&scene.sandbox.path("replica"));
@@ -85,7 +85,7 @@ fn once_with_a_missing_database_fails_and_names_it() {
 }
 
 #[test]
-fn once_carries_on_past_a_bad_database() {
+fn h89_once_carries_on_past_a_bad_database() {
     let scene = Scene::new();
     ours_only!(scene.program, "the first bad database starves all later ones");
     scene.sandbox.write("bad.db", "SQLite format 3\0 but nothing more than that".repeat(10));
@@ -148,7 +148,7 @@ fn what_was_acknowledged_survives_kill_9_of_everybody() {
 }
 
 #[test]
-fn a_database_that_appears_later_is_replicated() {
+fn h19_a_database_that_appears_later_is_replicated() {
     let scene = Scene::new();
     let config = scene.sandbox.config(&ONE.replace("app.db", "later.db"));
     let mut daemon = Daemon::replicate(&scene.program, &scene.sandbox, &config);
@@ -160,7 +160,7 @@ fn a_database_that_appears_later_is_replicated() {
 }
 
 #[test]
-fn a_rollback_journal_database_is_converted_and_replicated() {
+fn h17_a_rollback_journal_database_is_converted_and_replicated() {
     let scene = Scene::new();
     sqlite_shell(&scene.database, "PRAGMA journal_mode = delete; INSERT INTO item (name) VALUES ('journal')");
     scene.once();
@@ -190,7 +190,7 @@ fn the_schema_of_the_application_is_left_alone() {
 }
 
 #[test]
-fn two_databases_on_one_replica_path_are_refused_at_start() {
+fn h52_two_databases_on_one_replica_path_are_refused_at_start() {
     let scene = Scene::new();
     ours_only!(scene.program, "they overwrite each other");
     let second = "  - path: ROOT/second.db\n    replica:\n      path: ROOT/replica/\n";
@@ -234,7 +234,7 @@ fn exec_that_cannot_start_is_an_error() {
 }
 
 #[test]
-fn exec_child_gets_the_signal_and_its_failure_does_not_cost_the_last_sync() {
+fn h87_exec_child_gets_the_signal_and_its_failure_does_not_cost_the_last_sync() {
     let scene = Scene::new();
     ours_only!(scene.program, "a child that ends with an error skips the final sync");
     let script = "trap 'sqlite3 \"$1\" \"INSERT INTO item (name) VALUES (1)\"; exit 3' TERM; touch \"$1.up\"; while :; do sleep 0.05; done";

@@ -87,7 +87,7 @@ fn a_txid_gives_the_state_of_that_moment() {
 }
 
 #[test]
-fn a_timestamp_gives_the_last_state_strictly_before_it() {
+fn h61_a_timestamp_gives_the_last_state_strictly_before_it() {
     let scene = Scene::new();
     for (timestamp, state) in [
         ("2024-01-01T00:00:02Z", 1),
@@ -161,7 +161,7 @@ fn nothing_that_exists_is_overwritten_without_force() {
 }
 
 #[test]
-fn a_left_over_wal_without_its_database_is_refused_too() {
+fn h46_a_left_over_wal_without_its_database_is_refused_too() {
     let scene = Scene::new();
     ours_only!(scene.program, "it replays the WAL into the restored file (engine.md H46)");
     scene.sandbox.write("gone.db-wal", "left over");
@@ -279,7 +279,7 @@ fn a_damaged_file_is_refused_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_missing_file_in_the_middle_is_named() {
+fn h50_a_missing_file_in_the_middle_is_named() {
     let scene = Scene::new();
     fs::remove_file(scene.file(3)).unwrap();
     let finished = scene.restore("out.db", &[]);
@@ -304,7 +304,7 @@ fn a_configured_path_restores_to_its_own_place() {
 }
 
 #[test]
-fn a_restore_beside_a_busy_daemon_is_always_some_committed_state() {
+fn h56_h63_a_restore_beside_a_busy_daemon_is_always_some_committed_state() {
     let (program, sandbox) = (Program::subject(), Sandbox::new());
     let database = sandbox.database("app.db");
     let config = sandbox.config(

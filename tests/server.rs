@@ -155,7 +155,7 @@ fn databases_are_registered_and_unregistered_at_run_time() {
 }
 
 #[test]
-fn a_database_unregistered_before_its_first_sync_is_replicated_all_the_same() {
+fn h88_a_database_unregistered_before_its_first_sync_is_replicated_all_the_same() {
     let scene = Scene::new();
     ours_only!(scene.program, "it says unregistered and has replicated nothing");
     let second = scene.sandbox.database("second.db");

@@ -52,7 +52,7 @@ impl Scene {
 }
 
 #[test]
-fn an_application_truncates_the_wal_while_we_are_away() {
+fn h01_an_application_truncates_the_wal_while_we_are_away() {
     let scene = Scene::new();
     scene.while_away(|| {
         let mut application = Application::open(Engine::Python, &scene.database);
@@ -64,7 +64,7 @@ fn an_application_truncates_the_wal_while_we_are_away() {
 }
 
 #[test]
-fn applications_open_write_and_close_while_we_are_away() {
+fn h02_applications_open_write_and_close_while_we_are_away() {
     let scene = Scene::new();
     scene.while_away(|| {
         for row in 0..5 {
@@ -74,7 +74,7 @@ fn applications_open_write_and_close_while_we_are_away() {
 }
 
 #[test]
-fn a_wal_restarted_while_we_are_away_hides_no_commit() {
+fn h05_h06_a_wal_restarted_while_we_are_away_hides_no_commit() {
     let scene = Scene::new();
     ours_only!(scene.program, "commits beyond the last sync are lost when the WAL restarts once (engine.md H05)");
     for restarts in 1..4 {
@@ -92,7 +92,7 @@ fn a_wal_restarted_while_we_are_away_hides_no_commit() {
 }
 
 #[test]
-fn checkpoints_of_the_application_beside_us_lose_nothing() {
+fn h07_checkpoints_of_the_application_beside_us_lose_nothing() {
     let scene = Scene::new();
     scene.while_running(|_| {
         let mut application = Application::open(Engine::Bundled, &scene.database);
@@ -141,7 +141,7 @@ fn several_writers_and_checkpointers_at_once() {
 }
 
 #[test]
-fn vacuum_shrinks_the_restored_file_too() {
+fn h21_vacuum_shrinks_the_restored_file_too() {
     let scene = Scene::new();
     sqlite_shell(&scene.database, "INSERT INTO item (data) SELECT randomblob(3000) FROM item, item LIMIT 300");
     scene.while_running(|daemon| {
@@ -155,7 +155,7 @@ fn vacuum_shrinks_the_restored_file_too() {
 }
 
 #[test]
-fn every_page_size_and_kind_of_table() {
+fn h23_h30_every_page_size_and_kind_of_table() {
     for (page_size, encoding) in [(512, "UTF-8"), (4096, "UTF-16le"), (65536, "UTF-16be")] {
         let scene = Scene::new();
         fs::remove_file(&scene.database).unwrap();
@@ -186,7 +186,7 @@ fn every_page_size_and_kind_of_table() {
 }
 
 #[test]
-fn a_rolled_back_spill_leaves_no_trace() {
+fn h12_a_rolled_back_spill_leaves_no_trace() {
     let scene = Scene::new();
     scene.while_running(|_| {
         let mut application = Application::open(Engine::Bundled, &scene.database);
@@ -202,7 +202,7 @@ fn a_rolled_back_spill_leaves_no_trace() {
 }
 
 #[test]
-fn a_database_locked_exclusively_is_replicated_after_the_lock() {
+fn h18_a_database_locked_exclusively_is_replicated_after_the_lock() {
     let scene = Scene::new();
     let other = scene.sandbox.database("other.db");
     let config = scene.sandbox.config(
@@ -230,7 +230,7 @@ fn a_database_locked_exclusively_is_replicated_after_the_lock() {
 }
 
 #[test]
-fn a_database_replaced_by_rename_is_noticed() {
+fn h43_a_database_replaced_by_rename_is_noticed() {
     let scene = Scene::new();
     ours_only!(scene.program, "it goes on with the unlinked file (engine.md H43)");
     scene.while_running(|daemon| {
@@ -247,7 +247,7 @@ fn a_database_replaced_by_rename_is_noticed() {
 }
 
 #[test]
-fn a_database_deleted_and_made_again_keeps_its_old_states_restorable() {
+fn h42_a_database_deleted_and_made_again_keeps_its_old_states_restorable() {
     let scene = Scene::new();
     ours_only!(scene.program, "the new database is not noticed (engine.md H42)");
     let before = Content::of(&scene.database);
@@ -267,7 +267,7 @@ fn a_database_deleted_and_made_again_keeps_its_old_states_restorable() {
 }
 
 #[test]
-fn a_database_restored_over_the_live_path_while_we_are_away() {
+fn h45_a_database_restored_over_the_live_path_while_we_are_away() {
     let scene = Scene::new();
     scene.once();
     let copy = scene.program.restore(&scene.sandbox, &scene.sandbox.url("replica"), &[]);
@@ -285,7 +285,7 @@ fn a_database_restored_over_the_live_path_while_we_are_away() {
 }
 
 #[test]
-fn local_state_that_was_lost_is_rebuilt_above_the_replica() {
+fn h47_local_state_that_was_lost_is_rebuilt_above_the_replica() {
     let scene = Scene::new();
     scene.while_away(|| sandbox_rows(&scene));
     let newest = scene.replica.max_txid();

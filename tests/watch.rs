@@ -85,7 +85,7 @@ fn a_new_database_is_found() {
 }
 
 #[test]
-fn databases_in_new_directories_are_found_however_deep() {
+fn h71_databases_in_new_directories_are_found_however_deep() {
     let mut scene = Scene::new();
     scene.sandbox.database("data/a/b/c/deep.db");
     scene.wait_replicated("a/b/c/deep.db");
@@ -120,7 +120,7 @@ fn what_does_not_match_or_is_no_database_is_not_added() {
 }
 
 #[test]
-fn an_empty_file_that_becomes_a_database_is_added_then() {
+fn h20_h83_an_empty_file_that_becomes_a_database_is_added_then() {
     let mut scene = Scene::new();
     scene.sandbox.write("data/grows.db", "");
     scene.sandbox.database("data/after.db");
@@ -143,7 +143,7 @@ fn a_removed_database_is_let_go_and_its_replica_stays() {
 }
 
 #[test]
-fn a_database_removed_and_made_again_is_replicated_again() {
+fn h69_a_database_removed_and_made_again_is_replicated_again() {
     let mut scene = Scene::new();
     ours_only!(scene.program, "the path may stay stuck until a restart (behaviour.md 2.10)");
     for round in 1..=3 {
@@ -160,7 +160,7 @@ fn a_database_removed_and_made_again_is_replicated_again() {
 }
 
 #[test]
-fn a_renamed_database_is_replicated_under_its_new_name() {
+fn h71_a_renamed_database_is_replicated_under_its_new_name() {
     let mut scene = Scene::new();
     for side in ["", "-wal", "-shm"] {
         let from = scene.sandbox.path(format!("data/first.db{side}"));
@@ -193,7 +193,7 @@ fn a_database_replaced_by_rename_is_replicated_anew() {
 }
 
 #[test]
-fn a_removed_subtree_and_its_return() {
+fn h71_a_removed_subtree_and_its_return() {
     let mut scene = Scene::new();
     ours_only!(scene.program, "removed paths may stay stuck (behaviour.md 2.10)");
     for name in ["data/sub/a.db", "data/sub/deep/b.db"] {
@@ -212,7 +212,7 @@ fn a_removed_subtree_and_its_return() {
 }
 
 #[test]
-fn the_root_may_go_and_come_back() {
+fn h72_the_root_may_go_and_come_back() {
     let mut scene = Scene::new();
     ours_only!(scene.program, "its watch dies silently");
     fs::rename(scene.sandbox.path("data"), scene.sandbox.path("gone")).unwrap();
@@ -224,7 +224,7 @@ fn the_root_may_go_and_come_back() {
 }
 
 #[test]
-fn a_renamed_subdirectory_does_not_make_it_watch_its_working_directory() {
+fn h70_a_renamed_subdirectory_does_not_make_it_watch_its_working_directory() {
     let mut scene = Scene::new();
     ours_only!(scene.program, "it then scans its working directory");
     // The working directory of the daemon is the sandbox, above the watched root.
@@ -240,7 +240,7 @@ fn a_renamed_subdirectory_does_not_make_it_watch_its_working_directory() {
 }
 
 #[test]
-fn a_database_that_cannot_be_uploaded_does_not_hold_up_the_others() {
+fn h68_a_database_that_cannot_be_uploaded_does_not_hold_up_the_others() {
     let mut scene = Scene::new();
     ours_only!(scene.program, "removing it blocks discovery for thirty seconds");
     // Where its replica belongs lies a file: no directory can be made there.
@@ -256,7 +256,7 @@ fn a_database_that_cannot_be_uploaded_does_not_hold_up_the_others() {
 }
 
 #[test]
-fn a_burst_of_new_databases_is_found_completely() {
+fn h73_a_burst_of_new_databases_is_found_completely() {
     let mut scene = Scene::new();
     let template = scene.sandbox.database("template.db");
     let names: Vec<String> = (0..150).map(|number| format!("burst/{}/{number}.db", number % 7)).collect();

@@ -294,7 +294,7 @@ fn h13_big_endian_wal_checksums() {
 /// A writer writes its frames, commit mark included, then flushes them, then publishes them. Killed in between, the commit
 /// never happened.
 #[test]
-fn frames_behind_the_published_commit_are_no_commit() {
+fn h11_frames_behind_the_published_commit_are_no_commit() {
     let (database, mut application) = Database::with_application();
     let mut engine = database.engine();
     engine.sync().expect("sync");

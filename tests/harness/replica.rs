@@ -55,7 +55,8 @@ pub fn files_below(root: &Path) -> BTreeMap<PathBuf, u64> {
     fn walk(root: &Path, directory: &Path, found: &mut BTreeMap<PathBuf, u64>) {
         let Ok(entries) = fs::read_dir(directory) else { return };
         for entry in entries.map(Result::unwrap) {
-            let metadata = entry.metadata().unwrap();
+            // A temporary file, or one that retention took: it is gone again.
+            let Ok(metadata) = entry.metadata() else { continue };
             if metadata.is_dir() {
                 walk(root, &entry.path(), found);
             } else {

@@ -1,7 +1,9 @@
 //! Checkpoints under the write lock, for the case that hand-overs do not shrink the WAL: an application that commits without a
 //! pause always has one commit behind our mark. And the emergency truncation of a WAL file that grew huge.
 //!
-//! The lock is held for one small copy into memory and one passive checkpoint of what is left, and is never waited for.
+//! The lock is held for one small copy into memory and one passive checkpoint of what is left, and is hardly waited for.
+
+use std::time::Duration;
 
 use super::copy::Copied;
 use super::error::{DbError, Result};
@@ -9,7 +11,7 @@ use super::open::Connection;
 use super::position::WalPosition;
 use super::report::{Checkpoint, CheckpointMode, SyncReport};
 use super::rules::{self, Rule, Step};
-use super::{Db, preflight};
+use super::{Db, DbSettings, preflight};
 use crate::clock;
 use crate::sqlite::frame_offset;
 
@@ -21,10 +23,14 @@ impl Db {
             self.lock_above = WalPosition::start_of(reached.salt);
         }
         if self.attached().is_mark_behind(reached) && self.is_lock_due() {
-            // The next try waits until the WAL has grown by as much again: a reader that stays would make each one vain.
+            // The next try waits until the WAL has grown by as much again: a reader that stays would make each one vain. A
+            // lock that could not be had is tried again sooner.
             self.lock_above = reached;
             self.last_rest = Some(clock::monotonic());
-            self.checkpoint_under_lock(report)?;
+            if !self.checkpoint_under_lock(report)? {
+                let step = self.settings.min_checkpoint_page_count;
+                self.lock_above.frames = reached.frames.saturating_sub(step - step / 8);
+            }
         }
         let reached = self.reached();
         if self.attached().is_mark_behind(reached) {
@@ -59,27 +65,29 @@ impl Db {
     }
 
     /// With the write lock held, nothing can be committed between the copy and the checkpoint. Gives up when the lock is
-    /// taken, or when more is left than fits into memory.
-    fn checkpoint_under_lock(&mut self, report: &mut SyncReport) -> Result<()> {
-        let Some(second) = self.second_writer()? else { return Ok(()) };
+    /// taken, or when more is left than fits into memory. False: the lock was not to be had.
+    fn checkpoint_under_lock(&mut self, report: &mut SyncReport) -> Result<bool> {
+        let is_emergency = self.settings.truncate_page_n.is_some_and(|limit| self.reached().frames >= limit);
+        let patience = if is_emergency { DbSettings::EMERGENCY_TIMEOUT } else { DbSettings::PROBE_TIMEOUT };
+        let Some(second) = self.second_writer(patience)? else { return Ok(false) };
         let locked = clock::monotonic();
         self.attached_mut().second = Some(second);
         rules::passed(Step::Locked);
         let outcome = self.checkpoint_locked(report);
         self.release();
         report.write_lock_held += clock::monotonic().saturating_duration_since(locked);
-        outcome
+        outcome.map(|()| true)
     }
 
-    /// A second connection with the write lock; `None` if somebody has it.
-    pub(super) fn second_writer(&self) -> Result<Option<Connection>> {
+    /// A second connection with the write lock; `None` if somebody else had it all the time.
+    pub(super) fn second_writer(&self, patience: Duration) -> Result<Option<Connection>> {
         let path = &self.files.path;
         let failed = |error| preflight::explain("open second connection", path, error);
         let second = Connection::open(path).map_err(failed)?;
         if rules::is_off(Rule::Lock) {
             return Ok(Some(second));
         }
-        match second.begin_write() {
+        match second.begin_write(patience) {
             Ok(()) => Ok(Some(second)),
             Err(error) if DbError::is_busy(&error) => Ok(None),
             Err(error) => Err(failed(error)),

@@ -8,11 +8,13 @@
 
 use std::path::Path;
 use std::sync::Once;
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{OpenFlags, ffi};
 
-use super::DbSettings;
+use super::{DbError, DbSettings};
+use crate::clock;
 
 /// Turns off SQLite's bulk page cache, 20 pages for each connection, the largest part of what one costs.
 ///
@@ -77,9 +79,18 @@ impl Connection {
         self.sqlite.execute_batch("PRAGMA schema_version").inspect_err(|_| self.rollback())
     }
 
-    /// Takes the write lock, or fails as busy.
-    pub(super) fn begin_write(&self) -> rusqlite::Result<()> {
-        self.sqlite.execute_batch("BEGIN IMMEDIATE")
+    /// Takes the write lock, or fails as busy after `patience`. Asks each millisecond: SQLite's own busy handler sleeps ever
+    /// longer, and so gets nothing beside writers that never pause.
+    pub(super) fn begin_write(&self, patience: Duration) -> rusqlite::Result<()> {
+        const PAUSE: Duration = Duration::from_millis(1);
+        self.sqlite.busy_timeout(Duration::ZERO)?;
+        let deadline = clock::monotonic() + patience;
+        loop {
+            match self.sqlite.execute_batch("BEGIN IMMEDIATE") {
+                Err(error) if DbError::is_busy(&error) && clock::monotonic() < deadline => clock::sleep(PAUSE),
+                done => return done,
+            }
+        }
     }
 
     /// Ends the transaction, if there is one. It never holds a change, so there is nothing to lose if SQLite refuses.
@@ -98,7 +109,7 @@ impl Connection {
 
     /// Empties the WAL file if everything in it is in the database and nobody uses it; otherwise "busy", at once.
     pub(super) fn checkpoint_truncate(&self) -> rusqlite::Result<CheckpointAnswer> {
-        self.sqlite.busy_timeout(std::time::Duration::ZERO)?;
+        self.sqlite.busy_timeout(Duration::ZERO)?;
         // A connection that has read nothing does not know of the WAL yet, and would do nothing.
         self.begin_read()?;
         self.rollback();

@@ -27,6 +27,10 @@ pub struct DbSettings {
 impl DbSettings {
     /// Longest wait for a lock that another program holds, where the answer "busy" is acceptable.
     pub const PROBE_TIMEOUT: Duration = Duration::from_millis(50);
+
+    /// Longest wait for the write lock once the WAL is above `truncate_page_n`. Waiting costs the application nothing; a WAL
+    /// that grows without end does.
+    pub const EMERGENCY_TIMEOUT: Duration = Duration::from_millis(500);
 }
 
 impl Default for DbSettings {

@@ -40,7 +40,9 @@ impl Db {
             }
             "sync" | "copy" => self.copy_and_write(report)?,
             "hold" => self.attached_mut().second = Some(self.second_reader()?.ok_or_else(busy)?),
-            "lock" => self.attached_mut().second = Some(self.second_writer()?.ok_or_else(busy)?),
+            "lock" => {
+                self.attached_mut().second = Some(self.second_writer(std::time::Duration::ZERO)?.ok_or_else(busy)?)
+            }
             "unread" => self.unread(),
             "passive" => self.checkpoint_passive(report),
             "read" => self.attached_mut().begin_read()?,

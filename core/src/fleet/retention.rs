@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_file_of_level_0_stays_whatever_the_clock_says() {
+    fn h40_the_newest_file_of_level_0_stays_whatever_the_clock_says() {
         let choice = choose_raw(&raw_files(&[10, 20, 30]), Txid(3), Txid(3), UnixMillis::MAX);
         assert_eq!((choice.remove, choice.keep_from), (vec![Txid(1), Txid(2)], Some(Txid(3))));
         assert_eq!(choice.too_young, None, "nothing to wait for");

@@ -54,7 +54,7 @@ async fn a_restart_goes_on_where_the_last_run_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_bad_database_delays_no_other() {
+async fn h18_one_bad_database_delays_no_other() {
     let bench = Bench::new();
     Application::make(&bench.path("good.db"), 2);
     let mut bad = b"SQLite format 3\0".to_vec();
@@ -126,7 +126,7 @@ async fn a_shutdown_without_a_store_ends_at_its_deadline_and_says_what_is_missin
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_signal_cuts_the_wait() {
+async fn h85_a_second_signal_cuts_the_wait() {
     let bench = Bench::new();
     let a = Application::open(&bench.path("a.db"));
     let fleet = bench.start(false).await;
@@ -177,7 +177,7 @@ async fn databases_of_a_watched_directory_come_and_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_databases_on_one_replica_path_are_refused_at_the_start() {
+async fn h52_two_databases_on_one_replica_path_are_refused_at_the_start() {
     let bench = Bench::new();
     Application::make(&bench.path("a.db"), 1);
     Application::make(&bench.path("b.db"), 1);
@@ -261,7 +261,7 @@ async fn a_commit_is_noticed_by_its_event_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_replaced_or_created_later_is_noticed() {
+async fn h19_h43_a_database_that_is_replaced_or_created_later_is_noticed() {
     let bench = Bench::new();
     let path = bench.path("a.sqlite");
     let entry = bench.entry(EntryTarget::Path(path.clone()), "r/a").await;

@@ -8,7 +8,7 @@ use super::testing::*;
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lost_local_state_continues_above_the_replica() {
+async fn h47_lost_local_state_continues_above_the_replica() {
     let bench = Bench::new();
     let a = Application::open(&bench.path("a.db"));
     let fleet = bench.start(false).await;
@@ -29,7 +29,7 @@ async fn lost_local_state_continues_above_the_replica() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn numbering_counts_all_levels_not_only_level_0() {
+async fn h48_numbering_counts_all_levels_not_only_level_0() {
     let bench = Bench::new();
     let a = Application::open(&bench.path("a.db"));
     let parts = bench.parts(vec![bench.directory(false).await], Mode::Once);
@@ -50,7 +50,7 @@ async fn numbering_counts_all_levels_not_only_level_0() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_emptied_replica_gets_a_base_at_once() {
+async fn h49_an_emptied_replica_gets_a_base_at_once() {
     let bench = Bench::new();
     let a = Application::open(&bench.path("a.db"));
     let fleet = bench.start(false).await;
@@ -89,7 +89,7 @@ async fn an_emptied_replica_takes_the_whole_local_history_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hole_in_the_replica_is_healed() {
+async fn h50_a_hole_in_the_replica_is_healed() {
     let bench = Bench::new();
     let a = Application::open(&bench.path("a.db"));
     let fleet = bench.start(false).await;
@@ -128,7 +128,7 @@ async fn another_history_of_the_same_length_is_not_continued() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_writer_is_noticed_and_stops_the_database() {
+async fn h51_a_second_writer_is_noticed_and_stops_the_database() {
     let bench = Bench::new();
     let a = Application::open(&bench.path("a.db"));
     let fleet = bench.start(false).await;

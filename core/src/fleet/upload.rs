@@ -5,9 +5,10 @@ use std::path::Path;
 use litestream_sdk::{ErrorKind, StorageError};
 
 use crate::db::{LocalFile, MetaDir};
-use crate::ltx::{FileName, Level, LtxInfo, Txid};
+use crate::ltx::{FileName, Header, Level, LtxInfo, Txid};
 use crate::plugin::{FileSource, Urgency};
 use crate::replica::{Layout, Remote, ReplicaClient, Verdict, contiguous, judge, local_trailer};
+use crate::sqlite::WAL_HEADER_LEN;
 
 use super::entry::Entry;
 use super::local_file::{self, LocalLtx};
@@ -162,7 +163,7 @@ impl Batch<'_> {
         let last = self.work.local.0.min(from.0.saturating_add(count) - 1);
         for txid in (from.0..=last).map(Txid) {
             let file = self.local(txid).await?;
-            if self.needs_snapshot && txid == from {
+            if (self.needs_snapshot && txid == from) || self.changes_page_size(txid, &file.header).await {
                 // It goes first, so that there is no moment at which the replica cannot be restored.
                 let bytes = snapshot::of_full_file(&self.client, &self.meta, &file).await?;
                 self.arrivals.arrived(Level::SNAPSHOT, txid, bytes);
@@ -172,6 +173,17 @@ impl Batch<'_> {
             self.arrivals.arrived(Level::RAW, txid, file.size);
         }
         Ok(())
+    }
+
+    /// Whether a file holds every page because the page size is another one. A restore that must not mix the two (the
+    /// reference's) then begins with its snapshot.
+    async fn changes_page_size(&self, txid: Txid, header: &Header) -> bool {
+        if header.wal_offset != WAL_HEADER_LEN as u64 || txid <= Txid::FIRST {
+            return false;
+        }
+        // Where the file before it is gone, so are all of another page size: there was a full file in between.
+        let before = local_file::read(self.meta.l0_path(Txid(txid.0 - 1))).await;
+        before.is_ok_and(|before| before.header.page_size != header.page_size)
     }
 
     async fn local(&self, txid: Txid) -> Result<LocalLtx, Stop> {

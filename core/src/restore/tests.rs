@@ -225,7 +225,7 @@ async fn a_damaged_last_file_is_never_answered_with_an_older_state() {
 }
 
 #[tokio::test]
-async fn a_file_that_vanishes_meanwhile_is_replaced_by_what_took_its_place() {
+async fn h56_a_file_that_vanishes_meanwhile_is_replaced_by_what_took_its_place() {
     let source = MemorySource::new();
     source.put(0, ltx(1, 1, 2, &[(1, 1), (2, 1)]));
     let second = source.put(0, ltx(2, 2, 2, &[(1, 2)]));

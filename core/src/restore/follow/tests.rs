@@ -126,7 +126,7 @@ async fn a_follower_begins_with_a_restore() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn holes_in_level_0_are_bridged_by_merged_files() {
+async fn h64_holes_in_level_0_are_bridged_by_merged_files() {
     let scene = Scene::new("multitxn");
     let tip = scene.tip().await;
     let state = scene.states().await[0];
@@ -234,7 +234,7 @@ async fn what_cannot_be_resumed_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_follower_restarted_between_snapshots_resumes() {
+async fn h65_a_follower_restarted_between_snapshots_resumes() {
     let scene = Scene::new("multitxn");
     let tip = scene.tip().await;
     let snapshots = scene.source.list(Level::SNAPSHOT).await.unwrap();

@@ -49,7 +49,7 @@ fn among_equal_reach_the_wider_then_the_higher_level_then_the_older_wins() {
 }
 
 #[test]
-fn overlapping_compactions_still_give_a_chain() {
+fn h55_overlapping_compactions_still_give_a_chain() {
     gives("9:1-3 1:2-6 1:5-9 0:9 0:10", Target::Latest, "9:1-3 1:2-6 1:5-9 0:10");
 }
 
@@ -66,7 +66,7 @@ fn a_transaction_is_reached_exactly_or_not_at_all() {
 }
 
 #[test]
-fn an_unreachable_transaction_is_explained() {
+fn h62_an_unreachable_transaction_is_explained() {
     let reason = |list: &str, txid| refuses(list, Target::Txid(Txid(txid))).to_string();
     assert!(reason("9:1-2 1:3-6", 4).contains("inside the compacted file 0000000000000003-0000000000000006.ltx"));
     assert!(reason("9:1-2 1:3-6", 9).contains("reaches transaction 0000000000000006"));
@@ -113,7 +113,7 @@ fn a_level_9_file_that_is_no_snapshot_is_never_a_start() {
 }
 
 #[test]
-fn a_hundred_thousand_files_are_planned_at_once() {
+fn h54_a_hundred_thousand_files_are_planned_at_once() {
     let many: Vec<LtxInfo> = (1..=100_000).map(|txid| file(&format!("0:{txid}"))).collect();
     assert_eq!(plan(&many, Target::Latest).expect("a chain").files().len(), 100_000);
 }

@@ -118,7 +118,7 @@ async fn damaged_objects_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn of_two_formats_the_one_with_the_newer_state_is_chosen() {
+async fn h67_of_two_formats_the_one_with_the_newer_state_is_chosen() {
     let tree = V3Tree::fixture();
     let newest = tree.list_v3().await.expect("listing").iter().map(|object| object.created_at).max().expect("objects");
     let ltx = |time: i64| {

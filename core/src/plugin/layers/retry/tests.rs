@@ -194,7 +194,7 @@ fn broken_after(bytes: usize) -> Fault {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_goes_on_at_the_last_byte_of_the_same_version() {
+async fn h53_a_read_goes_on_at_the_last_byte_of_the_same_version() {
     let (fake, retry) = retry(Fake::new(READ_VERSION));
     fake.put("a", letters(100));
     fake.plan("read", [broken_after(35), transient(), broken_after(20)]);
