@@ -14,6 +14,7 @@ struct Scene {
     sandbox: Sandbox,
     database: PathBuf,
     replica: FileReplica,
+    config: PathBuf,
 }
 
 impl Scene {
@@ -29,12 +30,19 @@ impl Scene {
             "{global}\nsocket:\n  enabled: true\n  path: ROOT/control.sock\n  permissions: 0640
 dbs:\n  - path: ROOT/app.db\n    monitor-interval: 50ms\n    replica:\n      path: ROOT/replica\n      sync-interval: 50ms\n"
         );
-        let mut daemon = Daemon::replicate(&program, &sandbox, &sandbox.config(&config));
+        let config = sandbox.config(&config);
+        let mut daemon = Daemon::replicate(&program, &sandbox, &config);
         let replica = FileReplica::at(sandbox.path("replica"));
         daemon.wait_until("the socket and the first file", |_| {
             sandbox.path("control.sock").exists() && replica.max_txid() > 0
         });
-        Self { program, daemon, sandbox, database, replica }
+        Self { program, daemon, sandbox, database, replica, config }
+    }
+
+    /// Starts it again after its end.
+    fn restart(&mut self) {
+        self.daemon = Daemon::replicate(&self.program, &self.sandbox, &self.config);
+        self.daemon.wait_for_log("control socket listening");
     }
 
     fn control(&self, command: &str, args: &[&str]) -> Finished {
@@ -293,4 +301,46 @@ fn why_helps_where_the_daemon_does_not_know_or_does_not_answer() {
     let dead = scene.program.run(&scene.sandbox, &["why", "-socket", "/nowhere.sock", scene.path()]);
     assert_eq!(dead.code(), 1, "{dead}");
     assert!(dead.stdout.contains("no daemon answers: failed to connect to control socket"), "{dead}");
+}
+
+#[test]
+fn registrations_survive_a_restart_until_they_are_taken_back() {
+    let mut scene = Scene::new();
+    ours_only!(scene.program, "it forgets them");
+    let second = scene.sandbox.database("second.db");
+    let (path, url) = (second.to_str().unwrap().to_owned(), scene.sandbox.url("second"));
+    for _ in 0..3 {
+        assert_eq!(scene.value("register", &["-replica", &url, &path], "status"), "registered");
+        assert_eq!(scene.value("unregister", &[&path], "status"), "unregistered");
+    }
+    assert_eq!(scene.value("register", &["-replica", &url, &path], "status"), "registered");
+    scene.daemon.kill();
+    scene.sandbox.add_rows("second.db", 4);
+    scene.restart();
+    assert_eq!(scene.control("info", &["-json"]).json()["database_count"], 2);
+    scene.control("sync", &["-wait", &path]);
+    assert_same(&second, &scene.program.restore(&scene.sandbox, &url, &[]));
+    assert_eq!(scene.value("unregister", &[&path], "status"), "unregistered");
+    scene.daemon.stop();
+    scene.restart();
+    assert_eq!(scene.control("info", &["-json"]).json()["database_count"], 1);
+}
+
+#[test]
+fn sync_status_tells_of_each_database() {
+    let scene = Scene::new();
+    let mut application = Application::open(Engine::Bundled, &scene.database);
+    application.exec("INSERT INTO item (name) VALUES ('held open')");
+    scene.control("sync", &["-wait", scene.path()]);
+    let (status, all) = scene.http("GET /debug/sync-status", "");
+    assert!(status.contains(" 200 "), "{status}");
+    let all: serde_json::Value = serde_json::from_str(&all).unwrap();
+    let one = &all["databases"][0];
+    assert_eq!(one["path"], scene.path());
+    assert!(one["active"].is_boolean() && one["snapshotting"].is_boolean() && one["txid"].as_u64() > Some(0), "{one}");
+    let (status, answer) = scene.http("GET /debug/sync-status?path=/nowhere.db", "");
+    assert!(status.contains(" 404 "), "{status} {answer}");
+    ours_only!(scene.program, "it leaves out what it calls empty");
+    assert!(one["wal_size"].as_u64() > Some(0) && one["last_synced_wal_offset"].as_u64() > Some(0), "{one}");
+    application.close();
 }

@@ -123,6 +123,19 @@ impl Environment {
         &self.directory
     }
 
+    /// Where a service keeps what belongs to no single database: the directory that systemd gives it, else the user's.
+    pub fn state_directory(&self) -> PathBuf {
+        const NAME: &str = "litestream-rs";
+        let set = |name: &str| self.get(name).filter(|text| text.starts_with('/'));
+        // systemd lists several, divided by colons, if the unit asks for several.
+        let given = set("STATE_DIRECTORY").and_then(|text| text.split(':').next()).map(PathBuf::from);
+        let users = || match set("XDG_STATE_HOME") {
+            Some(base) => Some(Path::new(base).join(NAME)),
+            None => self.home.as_ref().map(|home| home.join(".local/state").join(NAME)),
+        };
+        given.or_else(users).unwrap_or_else(|| Path::new("/var/lib").join(NAME))
+    }
+
     /// Makes a path as users write it absolute.
     pub fn expand_path(&self, text: &str) -> Result<PathBuf, super::ExpandPathError> {
         super::path::expand_path(text, &self.directory, self.home.as_deref())

@@ -50,7 +50,7 @@ impl Fleet {
             let work = Lane::ALL.map(|lane| {
                 let failure = failures.get(&(id, lane));
                 Work {
-                    name: name(lane),
+                    name: lane.name(),
                     running: record.lane(lane).phase != Phase::Idle,
                     due_in: due_in(record, lane, now),
                     failures: failure.map_or(0, |failure| failure.count),
@@ -65,14 +65,6 @@ impl Fleet {
     /// Why a file that was found is not replicated.
     pub fn refusal(&self, path: &Path) -> Option<String> {
         self.shared.look(|state| state.refused.get(path).cloned())
-    }
-}
-
-fn name(lane: Lane) -> &'static str {
-    match lane {
-        Lane::Local => "sync",
-        Lane::Upload => "upload",
-        Lane::Levels => "levels",
     }
 }
 

@@ -47,6 +47,15 @@ pub enum Lane {
 impl Lane {
     /// All of them.
     pub const ALL: [Lane; 3] = [Lane::Local, Lane::Upload, Lane::Levels];
+
+    /// For people and scripts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Lane::Local => "sync",
+            Lane::Upload => "upload",
+            Lane::Levels => "levels",
+        }
+    }
 }
 
 /// What a lane is doing.

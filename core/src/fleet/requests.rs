@@ -208,8 +208,13 @@ async fn register(
             tracing::info!(path = shown, "added database to replication");
             Ok(true)
         }
-        // Somebody else was faster.
-        Some(registration::Refused::Known(_)) => Ok(false),
-        Some(reason) => Err(RequestError::Failed(reason.to_string())),
+        Some(reason) => {
+            shared.update(|state, _| state.vacant.push(id));
+            match reason {
+                // Somebody else was faster.
+                registration::Refused::Known(_) => Ok(false),
+                reason => Err(RequestError::Failed(reason.to_string())),
+            }
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::clock;
 use crate::db::Db;
 
 use super::due::Tick;
-use super::entry::Entry;
+use super::entry::{Entry, EntryTarget};
 use super::jobs::JobRules;
 use super::owners::Owners;
 use super::record::{DbId, EntryId, Lane};
@@ -65,6 +65,8 @@ pub struct State {
     pub waiters: Waiters,
     /// Candidates that are not replicated, with the reason.
     pub refused: HashMap<PathBuf, String>,
+    /// Entries of single databases that are gone: their places are taken again.
+    pub(super) vacant: Vec<EntryId>,
     /// When the timer must look again.
     pub(super) wake_at: Tick,
     /// Threads end.
@@ -90,6 +92,7 @@ impl Shared {
             owners: Owners::default(),
             waiters: Waiters::default(),
             refused: HashMap::new(),
+            vacant: Vec::new(),
             wake_at: Tick(0),
             stop: false,
         };
@@ -121,6 +124,20 @@ impl Shared {
         self.entries.write().unwrap_or_else(PoisonError::into_inner).push(entry);
     }
 
+    /// Gives an entry the place of another that nobody needs any more, if one of its store is vacant: whoever registers and
+    /// unregisters for years must not grow.
+    pub fn replace_vacant(&self, entry: &Arc<Entry>) -> Option<EntryId> {
+        // One lock after the other: who holds the state may ask for an entry.
+        let mut vacant = std::mem::take(&mut self.lock().vacant);
+        let pool = entry.destination.pool();
+        let same = |id: &EntryId| self.entry(*id).is_some_and(|old| old.destination.pool() == pool);
+        let taken = vacant.iter().position(same).map(|position| vacant.swap_remove(position));
+        self.lock().vacant.append(&mut vacant);
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        *entries.get_mut(taken?.0 as usize)? = Arc::clone(entry);
+        taken
+    }
+
     /// A configuration entry.
     pub fn entry(&self, id: EntryId) -> Option<Arc<Entry>> {
         self.entries.read().unwrap_or_else(PoisonError::into_inner).get(id.0 as usize).cloned()
@@ -144,7 +161,14 @@ impl Shared {
         let events = std::mem::take(&mut state.scheduler.events);
         for event in &events {
             match event {
-                Event::Forgotten(id, gone) => self.release(&mut state, *id, gone),
+                Event::Forgotten(id, gone) => {
+                    self.release(&mut state, *id, gone);
+                    let entry = gone.record.entry;
+                    let returns = |event: &Event| matches!(event, Event::Returned(of, _) if *of == entry);
+                    if self.is_of_one_database(entry) && !events.iter().any(returns) {
+                        state.vacant.push(entry);
+                    }
+                }
                 Event::Ended(id, lane, news) => state.answer(*id, *lane, *news),
                 _ => {}
             }
@@ -152,6 +176,10 @@ impl Shared {
         drop(state);
         self.tell(events);
         result
+    }
+
+    fn is_of_one_database(&self, id: EntryId) -> bool {
+        self.entry(id).is_some_and(|entry| matches!(entry.target, EntryTarget::Path(_)))
     }
 
     /// Frees the places of a row that is gone, before its id or its path can be used again.

@@ -182,6 +182,7 @@ impl Fleet {
 
 /// Gives an entry its place in the fleet.
 pub(super) fn add_entry(shared: &Arc<Shared>, entry: Arc<Entry>, mode: Mode) -> EntryId {
+    let vacant = shared.replace_vacant(&entry);
     let pool = {
         let entries = shared.entries();
         let pools: Vec<&str> = entries.iter().map(|entry| entry.destination.pool()).collect();
@@ -195,8 +196,16 @@ pub(super) fn add_entry(shared: &Arc<Shared>, entry: Arc<Entry>, mode: Mode) -> 
         sweep_interval: entry.monitor_interval.unwrap_or(Duration::from_secs(1)),
         pool,
     };
-    shared.add_entry(entry);
-    shared.update(|state, now| state.scheduler.add_entry(timing, now))
+    match vacant {
+        Some(id) => {
+            shared.update(|state, now| state.scheduler.set_entry(id, timing, now));
+            id
+        }
+        None => {
+            shared.add_entry(entry);
+            shared.update(|state, now| state.scheduler.add_entry(timing, now))
+        }
+    }
 }
 
 /// Scans all directories at once. Explicit paths come first in the result: they win over directories.

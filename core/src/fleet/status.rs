@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::ltx::Txid;
+use crate::metrics::DatabaseMetrics;
 
 use super::record::{DbId, Flags, Lane, Phase, Record};
 use super::registration::failure_of;
@@ -60,6 +61,12 @@ pub struct StatusRow {
     pub attached: bool,
     /// Something is being done with it.
     pub busy: bool,
+    /// What is being done with it, if anything: `sync`, `upload` or `levels`.
+    pub operation: Option<&'static str>,
+    /// The end of what was copied from its WAL, in bytes.
+    pub synced_wal_offset: u64,
+    /// Requests that wait for a sync of it.
+    pub waiters: usize,
     /// Unix seconds of the last good upload by this process.
     pub last_sync: Option<u32>,
     /// Why it fails.
@@ -156,6 +163,9 @@ fn row(state: &State, id: DbId, record: &Record, replica_type: String) -> Status
         replica_txid: record.levels.position(),
         attached: flags.has(Flags::HOT),
         busy: record.lanes.iter().any(|lane| lane.phase == Phase::Running),
+        operation: Lane::ALL.into_iter().find(|lane| record.lane(*lane).phase == Phase::Running).map(Lane::name),
+        synced_wal_offset: record.metrics.as_ref().map_or(0, DatabaseMetrics::wal_size),
+        waiters: state.waiters.waiting(id),
         last_sync: Some(record.synced_at).filter(|at| *at != 0),
         error: failure_of(state, id),
     }

@@ -69,6 +69,11 @@ pub struct Ended {
 }
 
 impl Waiters {
+    /// Requests that wait for a sync of this database.
+    pub fn waiting(&self, id: DbId) -> usize {
+        self.syncs.get(&id).map_or(0, Vec::len)
+    }
+
     /// Waits for the next local run that begins after now, and for the upload of what it finds.
     pub fn add(&mut self, id: DbId, upload: bool, running: bool) -> oneshot::Receiver<Answer> {
         let (answer, receiver) = oneshot::channel();

@@ -45,6 +45,11 @@ impl DatabaseMetrics {
         self.row.db_size.store(bytes, Relaxed);
     }
 
+    /// What [`DatabaseMetrics::set_wal_size`] said last.
+    pub fn wal_size(&self) -> u64 {
+        self.row.wal_size.load(Relaxed)
+    }
+
     /// `litestream_wal_size`: the end of what was synced from the WAL, in bytes; not the size of the file.
     pub fn set_wal_size(&self, bytes: u64) {
         self.row.wal_size.store(bytes, Relaxed);

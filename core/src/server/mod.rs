@@ -8,7 +8,7 @@
 //! Nothing here replicates, and nothing that replicates waits for anybody here: a client that goes away or never reads
 //! its answer changes nothing. Routes, texts and status codes are those of the reference.
 //!
-//! What is registered here lives as long as the process; it is no part of the configuration.
+//! What is registered here is no part of the configuration; a file of its own carries it over a restart.
 
 mod answer;
 mod info;
@@ -17,6 +17,7 @@ mod list;
 mod listener;
 mod metrics;
 mod register;
+mod registrations;
 mod request;
 mod socket;
 mod sync;
@@ -40,12 +41,14 @@ use crate::fleet::Fleet;
 pub use listener::Server;
 pub use metrics::{BindAddress, NoPort};
 pub use register::Registrar;
+pub use registrations::Registrations;
 pub use socket::SocketError;
 
 /// What the routes of the control socket work with.
 pub struct Control {
     fleet: Arc<Fleet>,
-    registrar: Registrar,
+    registrar: Arc<Registrar>,
+    registrations: Registrations,
     /// Paths in requests are expanded with it, as those of the configuration.
     environment: Environment,
     started: Instant,
@@ -54,8 +57,32 @@ pub struct Control {
 
 impl Control {
     /// A daemon that starts now.
-    pub fn new(fleet: Arc<Fleet>, registrar: Registrar, environment: Environment) -> Control {
-        Control { fleet, registrar, environment, started: clock::monotonic(), started_unix: clock::unix_time() }
+    pub fn new(
+        fleet: Arc<Fleet>,
+        registrar: Registrar,
+        registrations: Registrations,
+        environment: Environment,
+    ) -> Control {
+        Control {
+            fleet,
+            registrar: Arc::new(registrar),
+            registrations,
+            environment,
+            started: clock::monotonic(),
+            started_unix: clock::unix_time(),
+        }
+    }
+
+    /// Adds what was registered before a restart. What cannot be added now is logged, and kept for the next start.
+    pub async fn take_up_registrations(&self) {
+        for (path, replica_url) in self.registrations.all() {
+            let shown = path.display().to_string();
+            match self.registrar.add(&self.fleet, path, &replica_url).await {
+                Ok(true) => {}
+                Ok(false) => tracing::info!(path = shown, "registered database is in the configuration, too"),
+                Err(error) => tracing::error!(path = shown, %error, "registered database is not replicated"),
+            }
+        }
     }
 }
 

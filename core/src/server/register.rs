@@ -1,7 +1,7 @@
 //! `POST /register`: adds a database while the daemon runs.
 //!
 //! What a registration says (a path, a replica URL) is all there is of it: the built-in values hold for the rest, as in
-//! the reference. Whoever wants registrations to survive a restart keeps these two and gives them to [`Registrar::entry`].
+//! the reference. The two are kept (see `registrations`), so that a restart takes them up again.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{self, Config, ConfigError, Environment, LoadRequest, ResolveRequest, Source};
 use crate::db::DbSettings;
 use crate::discovery::MetaLocation;
-use crate::fleet::{DestinationError, Entry, EntryTarget, PluginDestination};
+use crate::fleet::{DestinationError, Entry, EntryTarget, Fleet, PluginDestination};
 use crate::plugin::{Registry, Stores};
 
 use super::Control;
@@ -47,6 +47,19 @@ impl Registrar {
         Ok(Registrar { registry, stores, environment, config })
     }
 
+    /// Adds a database to a fleet. Gives false if it is there already.
+    pub(super) async fn add(
+        self: &Arc<Self>,
+        fleet: &Fleet,
+        path: PathBuf,
+        replica_url: &str,
+    ) -> Result<bool, NotRegistered> {
+        let (making, url) = (Arc::clone(self), replica_url.to_owned());
+        let entry = tokio::task::spawn_blocking(move || making.entry(path, &url)).await;
+        let entry = entry.map_err(|error| NotRegistered::Url(error.to_string()))?.map_err(NotRegistered::Url)?;
+        fleet.register(entry).await.map_err(|error| NotRegistered::Fleet(error.to_string()))
+    }
+
     /// The entry of a database with a replica. Loads the plugin if it is not loaded yet: blocks.
     ///
     /// # Errors
@@ -73,6 +86,17 @@ impl Registrar {
             layout: replica.layout,
         })
     }
+}
+
+/// Why a database is not registered.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotRegistered {
+    /// The replica cannot be used.
+    #[error("invalid replica url: {0}")]
+    Url(String),
+    /// The fleet does not take it.
+    #[error("failed to register database: {0}")]
+    Fleet(String),
 }
 
 /// There is no line of a file, and no command line, to point to.
@@ -107,12 +131,19 @@ pub(super) async fn register(
     let path = request::path(request.path.as_deref(), &control.environment)?;
     let replica_url = request.replica_url.filter(|url| !url.is_empty());
     let replica_url = replica_url.ok_or_else(|| Refusal::bad_request("replica_url required"))?;
-    let (making, file) = (Arc::clone(&control), path.clone());
-    let entry = tokio::task::spawn_blocking(move || making.registrar.entry(file, &replica_url));
-    let entry = entry.await.map_err(Refusal::internal)?;
-    let entry = entry.map_err(|reason| Refusal::bad_request(format!("invalid replica url: {reason}")))?;
-    let added = control.fleet.register(entry).await;
-    let added = added.map_err(|error| Refusal::internal(format!("failed to register database: {error}")))?;
+    let (doing, at) = (Arc::clone(&control), path.clone());
+    // A task of its own: who asked may go away, and what is registered is kept all the same.
+    let added = tokio::spawn(async move {
+        let added = doing.registrar.add(&doing.fleet, at.clone(), &replica_url).await?;
+        if added {
+            doing.registrations.add(at, replica_url).await;
+        }
+        Ok::<bool, NotRegistered>(added)
+    });
+    let added = added.await.map_err(Refusal::internal)?.map_err(|error| match error {
+        NotRegistered::Url(_) => Refusal::bad_request(error.to_string()),
+        NotRegistered::Fleet(_) => Refusal::internal(error),
+    })?;
     let status = if added { "registered" } else { "already_registered" };
     Ok(Answer(RegisterAnswer { status, path: path.to_string_lossy().into_owned() }))
 }

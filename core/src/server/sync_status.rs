@@ -1,12 +1,13 @@
 //! `GET /debug/sync-status`: what is being done with each database, or with one.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use serde::Serialize;
 
-use crate::fleet::StatusRow;
+use crate::fleet::{DatabaseStatus, StatusRow};
 
 use super::Control;
 use super::answer::{Answer, Refusal};
@@ -17,7 +18,7 @@ pub(super) struct SyncStatuses {
     databases: Vec<SyncStatus>,
 }
 
-/// What of the reference's fields this program knows.
+/// The reference's fields, except those of steps that this engine does not have; empty ones are left out.
 #[derive(Serialize)]
 struct SyncStatus {
     path: String,
@@ -28,6 +29,13 @@ struct SyncStatus {
     phase: &'static str,
     txid: u64,
     replicated_txid: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    wal_size: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    last_synced_wal_offset: u64,
+    snapshotting: bool,
+    #[serde(skip_serializing_if = "is_zero")]
+    executor_waiter_count: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -43,8 +51,13 @@ pub(super) async fn sync_status(
             vec![row.ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "database not found"))?]
         }
     };
-    let mut databases: Vec<SyncStatus> = rows.into_iter().map(status).collect();
-    databases.sort_by(|one, other| one.path.cmp(&other.path));
+    // Files are looked at, perhaps a hundred thousand of them.
+    let statuses = tokio::task::spawn_blocking(move || {
+        let mut databases: Vec<SyncStatus> = rows.into_iter().map(status).collect();
+        databases.sort_by(|one, other| one.path.cmp(&other.path));
+        databases
+    });
+    let databases = statuses.await.map_err(Refusal::internal)?;
     Ok(Answer(SyncStatuses { databases }))
 }
 
@@ -52,10 +65,26 @@ fn status(row: StatusRow) -> SyncStatus {
     SyncStatus {
         path: row.path.to_string_lossy().into_owned(),
         active: row.busy,
-        operation: row.busy.then_some("sync"),
+        operation: row.operation,
         phase: row.status.as_str(),
         txid: row.txid.0,
         replicated_txid: row.replica_txid.0,
+        wal_size: wal_size(&row.path),
+        last_synced_wal_offset: row.synced_wal_offset,
+        snapshotting: row.status == DatabaseStatus::Starting && row.operation == Some("sync"),
+        executor_waiter_count: row.waiters as u64,
         error: row.error,
     }
+}
+
+/// Of the file as it is, synced or not.
+fn wal_size(database: &Path) -> u64 {
+    let mut wal = database.as_os_str().to_owned();
+    wal.push("-wal");
+    std::fs::metadata(wal).map_or(0, |metadata| metadata.len())
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

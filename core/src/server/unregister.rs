@@ -29,6 +29,8 @@ pub(super) async fn unregister(
 ) -> Result<Answer<UnregisterAnswer>, Refusal> {
     let request: UnregisterRequest = request::body(&body)?;
     let path = request::path(request.path.as_deref(), &control.environment)?;
+    // First: whatever becomes of the last sync, it leaves.
+    control.registrations.remove(path.clone()).await;
     let last = control.fleet.unregister(&path, request::timeout(request.timeout)).await;
     let last = last.map_err(|error| Refusal::internal(format!("failed to unregister database: {error}")))?;
     let (status, txid) = last.map_or(("already_unregistered", 0), |txid| ("unregistered", txid.0));

@@ -173,6 +173,14 @@ impl<D: HotDb> Scheduler<D> {
         EntryId((self.timings.len() - 1) as u32)
     }
 
+    /// Puts another entry in the place of one that has no databases any more. Both use the same store.
+    pub fn set_entry(&mut self, entry: EntryId, timing: Timing, now: Tick) {
+        if let Some(old) = self.timings.get_mut(entry.0 as usize) {
+            *old = timing;
+            self.arrange_sweeps(now);
+        }
+    }
+
     /// Changes how often an entry's files are looked at.
     pub fn set_sweep_interval(&mut self, entry: EntryId, interval: Duration, now: Tick) {
         if let Some(timing) = self.timings.get_mut(entry.0 as usize)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use litestream_core::config::{Config, Environment, SocketConfig};
 use litestream_core::fleet::Fleet;
 use litestream_core::plugin::{Registry, Stores};
-use litestream_core::server::{self, BindAddress, Control, Registrar, Server};
+use litestream_core::server::{self, BindAddress, Control, Registrar, Registrations, Server};
 
 /// Those that are wanted, and those that run.
 pub struct Servers {
@@ -35,9 +35,17 @@ impl Servers {
     ) -> Servers {
         if let Some(socket) = &self.socket {
             let registrar = Registrar::new(Arc::clone(registry), Arc::clone(stores), environment.clone());
-            let control = registrar.map(|registrar| Control::new(Arc::clone(fleet), registrar, environment.clone()));
-            match control.map_err(anyhow::Error::from).and_then(|control| Ok(server::serve_control(socket, control)?)) {
-                Ok(server) => self.running.push(server),
+            let registrations = Registrations::load(&environment.state_directory(), &socket.path);
+            let control = registrar
+                .map(|registrar| Control::new(Arc::clone(fleet), registrar, registrations, environment.clone()));
+            match control {
+                Ok(control) => {
+                    control.take_up_registrations().await;
+                    match server::serve_control(socket, control) {
+                        Ok(server) => self.running.push(server),
+                        Err(error) => tracing::warn!(%error, "failed to start control server"),
+                    }
+                }
                 Err(error) => tracing::warn!(%error, "failed to start control server"),
             }
         }
