@@ -6,6 +6,8 @@
 
 mod harness;
 
+// Network storages against real servers.
+mod backends;
 // Flags, exit codes, texts.
 mod cli;
 // Configuration files: refusals, values, layers.

@@ -19,11 +19,18 @@ pub enum Kind {
 pub struct Program {
     path: PathBuf,
     kind: Kind,
+    env: Vec<(String, String)>,
 }
 
 impl Program {
     pub fn new(path: impl Into<PathBuf>, kind: Kind) -> Self {
-        Self { path: path.into(), kind }
+        Self { path: path.into(), kind, env: Vec::new() }
+    }
+
+    /// The same program with a variable in the environment of every command.
+    pub fn with_env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// The binary of this build.
@@ -53,6 +60,7 @@ impl Program {
         if self.kind == Kind::Ours {
             command.env("RUST_BACKTRACE", "1");
         }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -1,0 +1,232 @@
+//! One request to the store: address, signature, answer. No request is sent twice here.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use litestream_sdk::{Result, StorageError};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqsign_aws_v4::Credential;
+use reqsign_core::Signer;
+use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
+
+use crate::config::S3Options;
+use crate::provider::{self, Provider};
+use crate::{credentials, error, url};
+
+/// What stays as it is in the path of a request; the signature is computed over exactly this form.
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+const AMAZON_DEFAULT_REGION: &str = "us-east-1";
+
+/// A connection pool to one bucket.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    options: S3Options,
+    provider: Provider,
+    /// Where the bucket is, and the signer for its region: found out by the first request.
+    place: OnceCell<Place>,
+}
+
+struct Place {
+    signer: Signer<Credential>,
+    /// Everything before the key, with its slash.
+    base: String,
+}
+
+/// One request, without what the client adds.
+pub(crate) struct Call<'a> {
+    /// Shown in errors.
+    pub what: String,
+    pub method: Method,
+    /// `None` for the bucket itself.
+    pub key: Option<&'a str>,
+    pub query: Vec<(&'static str, String)>,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl<'a> Call<'a> {
+    pub fn object(method: Method, key: &'a str) -> Self {
+        let what = format!("{method} {key}");
+        Call { what, method, key: Some(key), query: Vec::new(), headers: HeaderMap::new(), body: Bytes::new() }
+    }
+
+    pub fn bucket(method: Method, what: impl Into<String>) -> Self {
+        let query = Vec::new();
+        Call { what: what.into(), method, key: None, query, headers: HeaderMap::new(), body: Bytes::new() }
+    }
+
+    pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    pub fn header(mut self, name: &'static str, value: &str) -> Result<Self> {
+        let value = HeaderValue::from_str(value)
+            .map_err(|_| StorageError::invalid_input(format!("{}: {name} cannot carry {value:?}", self.what)))?;
+        self.headers.insert(HeaderName::from_static(name), value);
+        Ok(self)
+    }
+
+    pub fn headers(mut self, more: &HeaderMap) -> Self {
+        self.headers.extend(more.iter().map(|(name, value)| (name.clone(), value.clone())));
+        self
+    }
+
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+}
+
+impl Client {
+    pub fn new(options: S3Options) -> Result<Client> {
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("litestream-rs/", env!("CARGO_PKG_VERSION")))
+            .danger_accept_invalid_certs(options.skip_verify)
+            // A redirect would be signed for another host; the region in it is shown to the user instead.
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .build()
+            .map_err(|failed| StorageError::permanent("the HTTP client could not be made").with_source(&failed))?;
+        let provider = provider::of(options.endpoint.as_deref());
+        Ok(Client { http, options, provider, place: OnceCell::new() })
+    }
+
+    /// Whether uploads and batch deletes carry an MD5.
+    pub fn content_md5(&self) -> bool {
+        self.options.require_content_md5.unwrap_or(self.provider.content_md5)
+    }
+
+    /// Keys that one batch delete takes; 1 where the store has none.
+    pub fn delete_batch(&self) -> u32 {
+        self.provider.delete_batch
+    }
+
+    /// Parts sent at once.
+    pub fn concurrency(&self) -> u32 {
+        self.options.concurrency.unwrap_or(self.provider.concurrency)
+    }
+
+    /// Sends, and gives back a success; anything else is an error with the store's words.
+    pub async fn send(&self, call: Call<'_>) -> Result<reqwest::Response> {
+        let place = self.place.get_or_try_init(|| self.find_place()).await?;
+        let what = call.what.clone();
+        let request = self.signed(place, call).await?;
+        let response = self.http.execute(request).await.map_err(|failed| error::from_transport(&what, failed))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        // Without its text the status still says what to do.
+        let body = response.bytes().await.unwrap_or_default();
+        Err(error::from_answer(&what, status, &headers, &body))
+    }
+
+    /// Sends, and reads the whole answer: for the small XML ones.
+    pub async fn ask(&self, call: Call<'_>) -> Result<(HeaderMap, Bytes)> {
+        let what = call.what.clone();
+        let response = self.send(call).await?;
+        let headers = response.headers().clone();
+        let body = response.bytes().await.map_err(|failed| error::from_transport(&what, failed))?;
+        Ok((headers, body))
+    }
+
+    async fn signed(&self, place: &Place, call: Call<'_>) -> Result<reqwest::Request> {
+        let mut address = place.base.clone();
+        address.extend(utf8_percent_encode(call.key.unwrap_or_default(), IN_PATH));
+        for (at, (name, value)) in call.query.iter().enumerate() {
+            address.push(if at == 0 { '?' } else { '&' });
+            address.push_str(name);
+            address.push('=');
+            address.extend(utf8_percent_encode(value, IN_QUERY));
+        }
+        let uri: Uri = address
+            .parse()
+            .map_err(|_| StorageError::invalid_input(format!("{}: no valid address: check `endpoint`", call.what)))?;
+        let mut request = http::Request::new(call.body);
+        *request.method_mut() = call.method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = call.headers;
+        let digest = match self.options.sign_payload.unwrap_or(true) {
+            true => hex(&Sha256::digest(request.body())),
+            false => "UNSIGNED-PAYLOAD".to_owned(),
+        };
+        let digest = HeaderValue::from_str(&digest).unwrap_or(HeaderValue::from_static("UNSIGNED-PAYLOAD"));
+        request.headers_mut().insert("x-amz-content-sha256", digest);
+        if matches!(*request.method(), Method::PUT | Method::POST) {
+            // Also of an empty body: without it some stores refuse.
+            let length = request.body().len();
+            request.headers_mut().insert(http::header::CONTENT_LENGTH, length.into());
+        }
+        let (mut parts, body) = request.into_parts();
+        place.signer.sign(&mut parts, None).await.map_err(|failed| credentials::failed(&call.what, &failed))?;
+        let request = http::Request::from_parts(parts, reqwest::Body::from(body));
+        reqwest::Request::try_from(request).map_err(|failed| error::from_transport(&call.what, failed))
+    }
+
+    async fn find_place(&self) -> Result<Place> {
+        let region = self.region().await?;
+        let signer = credentials::signer(&self.options, &region, self.http.clone());
+        Ok(Place { base: self.base(&region)?, signer })
+    }
+
+    /// Configured, or the ARN's, or asked of Amazon, or the one that every other store accepts.
+    async fn region(&self) -> Result<String> {
+        if let Some(region) = &self.options.region {
+            return Ok(region.clone());
+        }
+        if self.options.bucket.starts_with("arn:") {
+            return Ok(url::access_point(&self.options.bucket)?.region.to_owned());
+        }
+        if self.options.endpoint.is_some() {
+            return Ok(AMAZON_DEFAULT_REGION.to_owned());
+        }
+        // Amazon names the region to everybody, whatever the status.
+        let address = format!("https://s3.amazonaws.com/{}", utf8_percent_encode(&self.options.bucket, IN_PATH));
+        let what = format!("HEAD bucket {}", self.options.bucket);
+        let answer = self.http.head(address).send().await.map_err(|failed| error::from_transport(&what, failed))?;
+        if answer.status() == http::StatusCode::NOT_FOUND {
+            let message = format!("bucket {} does not exist", self.options.bucket);
+            return Err(StorageError::new(litestream_sdk::ErrorKind::NO_STORE, message).with_http_status(404));
+        }
+        let region = answer.headers().get("x-amz-bucket-region").and_then(|region| region.to_str().ok());
+        Ok(region.unwrap_or(AMAZON_DEFAULT_REGION).to_owned())
+    }
+
+    /// Everything before the key.
+    fn base(&self, region: &str) -> Result<String> {
+        let bucket = self.options.bucket.as_str();
+        if bucket.starts_with("arn:") {
+            let point = url::access_point(bucket)?;
+            return Ok(format!("https://{}-{}.s3-accesspoint.{region}.{}/", point.name, point.account, point.domain));
+        }
+        let endpoint = match &self.options.endpoint {
+            Some(endpoint) => configured(endpoint),
+            None => format!(
+                "https://s3.{region}.{}",
+                if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
+            ),
+        };
+        // A bucket with a dot has no certificate as a host name.
+        let is_label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let path_style =
+            self.options.force_path_style.unwrap_or(self.provider.path_style) || !bucket.bytes().all(is_label);
+        let (scheme, host) = endpoint.split_once("://").unwrap_or(("https", &endpoint));
+        Ok(match path_style {
+            true => format!("{scheme}://{host}/{}/", utf8_percent_encode(bucket, IN_PATH)),
+            false => format!("{scheme}://{bucket}.{host}/"),
+        })
+    }
+}
+
+/// An endpoint of the table always gets `https://`, one of a URL has its scheme already.
+fn configured(endpoint: &str) -> String {
+    let endpoint = endpoint.trim_end_matches('/');
+    if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}") }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

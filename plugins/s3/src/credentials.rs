@@ -1,0 +1,115 @@
+//! Where credentials come from: the configuration, then Amazon's environment names, then the reference's, then what
+//! Amazon's own tools know (shared files, SSO, a process, web identity, ECS, EC2), by `reqsign`.
+
+use std::fmt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use bytes::Bytes;
+use litestream_sdk::{ErrorKind, Secret, StorageError};
+use reqsign_aws_v4::{Credential, DefaultCredentialProvider, EnvCredentialProvider, RequestSigner};
+use reqsign_core::{
+    CommandExecute, CommandOutput, Context, HttpSend, OsEnv, ProvideCredential, ProvideCredentialChain, Signer,
+};
+use reqsign_file_read_tokio::TokioFileRead;
+
+use crate::config::S3Options;
+
+/// Outside Amazon's machines the metadata service does not refuse, it is silent.
+const SERVICE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Signs requests; renews credentials that expire.
+pub(crate) fn signer(options: &S3Options, region: &str, http: reqwest::Client) -> Signer<Credential> {
+    let mut chain = ProvideCredentialChain::new();
+    if let Some(given) = Given::from(options.access_key_id.as_ref(), options.secret_access_key.as_ref()) {
+        chain = chain.push(given);
+    } else {
+        chain = chain.push(EnvCredentialProvider::new());
+        let ours = (options.litestream_access_key_id.as_ref(), options.litestream_secret_access_key.as_ref());
+        if let Some(given) = Given::from(ours.0, ours.1) {
+            chain = chain.push(given);
+        }
+        chain = chain.push(DefaultCredentialProvider::builder().no_env().build());
+    }
+    let context = Context::new()
+        .with_file_read(TokioFileRead)
+        .with_env(OsEnv)
+        .with_http_send(Sender(http))
+        .with_command_execute(Programs);
+    Signer::new(context, chain, RequestSigner::new("s3", region))
+}
+
+/// Credentials that the user has written down. The library has such a type as well, but puts it into its log whole.
+struct Given(Credential);
+
+impl Given {
+    fn from(key: Option<&String>, secret: Option<&Secret>) -> Option<Given> {
+        let (access_key_id, secret_access_key) = (key?.clone(), secret?.expose().to_owned());
+        Some(Given(Credential { access_key_id, secret_access_key, session_token: None, expires_in: None }))
+    }
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration")
+    }
+}
+
+impl ProvideCredential for Given {
+    type Credential = Credential;
+
+    async fn provide_credential(&self, _: &Context) -> reqsign_core::Result<Option<Credential>> {
+        Ok(Some(self.0.clone()))
+    }
+}
+
+/// What the chain says holds no secret.
+pub(crate) fn failed(what: &str, error: &reqsign_core::Error) -> StorageError {
+    let kind = match error.kind() {
+        reqsign_core::ErrorKind::RequestInvalid => ErrorKind::INVALID_INPUT,
+        _ => ErrorKind::UNAUTHENTICATED,
+    };
+    let message = format!(
+        "{what}: no usable credentials: set access-key-id and secret-access-key, or AWS_ACCESS_KEY_ID and \
+         AWS_SECRET_ACCESS_KEY, or give this machine a role"
+    );
+    StorageError::new(kind, message).with_source(error)
+}
+
+/// Sends the requests of the chain itself: metadata service, token service.
+#[derive(Debug)]
+struct Sender(reqwest::Client);
+
+impl HttpSend for Sender {
+    async fn http_send(&self, request: http::Request<Bytes>) -> reqsign_core::Result<http::Response<Bytes>> {
+        let failed = |error: reqwest::Error| {
+            reqsign_core::Error::unexpected("the credential service did not answer").with_source(error.without_url())
+        };
+        let mut request = reqwest::Request::try_from(request.map(reqwest::Body::from)).map_err(failed)?;
+        *request.timeout_mut() = Some(SERVICE_TIMEOUT);
+        let response = self.0.execute(request).await.map_err(failed)?;
+        let mut answer = http::Response::new(Bytes::new());
+        *answer.status_mut() = response.status();
+        *answer.headers_mut() = response.headers().clone();
+        *answer.body_mut() = response.bytes().await.map_err(failed)?;
+        Ok(answer)
+    }
+}
+
+/// Runs a `credential_process`. On a blocking thread: the asynchronous way would install a signal handler in the host.
+#[derive(Debug)]
+struct Programs;
+
+impl CommandExecute for Programs {
+    async fn command_execute<'a>(
+        &'a self,
+        program: &'a str,
+        args: &'a [&'a str],
+    ) -> reqsign_core::Result<CommandOutput> {
+        let mut command = Command::new(program);
+        command.args(args).stdin(Stdio::null());
+        let ran = tokio::task::spawn_blocking(move || command.output()).await;
+        let output = ran.map_err(|error| reqsign_core::Error::unexpected(error.to_string()))??;
+        Ok(CommandOutput { status: output.status.code().unwrap_or(-1), stdout: output.stdout, stderr: output.stderr })
+    }
+}
