@@ -106,6 +106,13 @@ pub fn a_directory_is_lost_and_restored(backend: &Backend) {
     }
     assert_eq!(check_ledger(&sandbox.path("data").join(BUSY), "load", head), head);
 
+    // And all of them at once, found below the directory's own URL.
+    let whole = sandbox.text("whole");
+    program.must(&sandbox, &["restore", "-dir", "-plugin-dir", &plugins, "-o", &whole, &(backend.url)("tenants")]);
+    for database in ALL {
+        assert_same(&original.join(database), &Path::new(&whole).join(database));
+    }
+
     sandbox.add_rows(format!("data/{SPACED}"), 3);
     let once = ["replicate", "-once", "-plugin-dir", &plugins, "-config", config.to_str().unwrap()];
     program.must(&sandbox, &once);

@@ -7,7 +7,7 @@ use litestream_test_servers::{Proxy, S3_KEY, S3_SECRET, Server, seaweed};
 use super::{Backend, a_directory_is_lost_and_restored, faults, interop};
 use crate::harness::*;
 
-const BUCKETS: [&str; 6] = ["directory", "hex", "theirs", "faults", "secrets", "counted"];
+const BUCKETS: [&str; 7] = ["directory", "hex", "theirs", "faults", "secrets", "counted", "credentials"];
 
 /// One server for all tests of this process, with a bucket for each; it ends with the process.
 fn server() -> Option<&'static Server> {
@@ -147,6 +147,47 @@ fn secrets_are_shown_nowhere() {
         let at = texts.find(secret);
         assert_eq!(at, None, "{}", at.map_or("", |at| &texts[at.saturating_sub(300)..at]));
     }
+}
+
+/// The places where Amazon's own tools look, and the reference's names.
+#[test]
+fn credentials_come_from_where_users_keep_them() {
+    let Some(server) = server() else { return };
+    let (backend, sandbox) = (backend(server.address(), "credentials"), Sandbox::new());
+    let database = sandbox.database("app.db");
+    let url = (backend.url)("p");
+    let program = Program::ours();
+    backend.equip(program.clone()).must(&sandbox, &["replicate", "-once", database.to_str().unwrap(), &url]);
+    let restores = |program: &Program| assert_same(&database, &program.restore(&sandbox, &url, &[]));
+    let pair = |program: &Program, prefix: &str, key: &str| {
+        let program = program.clone().with_env(&format!("{prefix}_ACCESS_KEY_ID"), key);
+        program.with_env(&format!("{prefix}_SECRET_ACCESS_KEY"), S3_SECRET)
+    };
+    restores(&pair(&program, "AWS", S3_KEY));
+    restores(&pair(&pair(&program, "LITESTREAM", "not-this-one"), "AWS", S3_KEY));
+
+    let secrets = format!("aws_access_key_id = {S3_KEY}\naws_secret_access_key = {S3_SECRET}\n");
+    sandbox.write(".aws/credentials", format!("[default]\n{secrets}"));
+    restores(&program);
+    sandbox.write(".aws/credentials", format!("[named]\n{secrets}"));
+    restores(&program.clone().with_env("AWS_PROFILE", "named"));
+
+    let answer = format!(r#"{{"Version":1,"AccessKeyId":"{S3_KEY}","SecretAccessKey":"{S3_SECRET}"}}"#);
+    let answer = sandbox.write("answer.json", answer);
+    sandbox.write(".aws/config", format!("[default]\ncredential_process = cat {}\n", answer.display()));
+    sandbox.write(".aws/credentials", "");
+    restores(&program);
+}
+
+#[test]
+fn without_credentials_it_says_where_to_put_them() {
+    let Some(server) = server() else { return };
+    let (backend, sandbox) = (backend(server.address(), "credentials"), Sandbox::new());
+    let output = sandbox.fresh("restored.db");
+    // Nobody asks the machine's own metadata service from a test.
+    let program = Program::ours().with_env("AWS_EC2_METADATA_DISABLED", "true");
+    let restored = program.run(&sandbox, &["restore", "-o", output.to_str().unwrap(), &(backend.url)("p")]);
+    restored.refused_with("no usable credentials: set access-key-id and secret-access-key, or AWS_ACCESS_KEY_ID");
 }
 
 /// A wrong secret and a missing bucket are said at once, with what to do, and are no empty replica.

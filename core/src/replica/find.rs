@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use litestream_sdk::{Capability, DbPath, Entry, ListMode, ListRequest, ReplicaPath, StorageError};
+use litestream_sdk::{Capability, DbPath, Entry, ErrorKind, ListMode, ListRequest, ReplicaPath, StorageError};
 
 use crate::ltx::{FileName, Level};
 use crate::plugin::{Store, Urgency};
@@ -54,10 +54,17 @@ pub async fn find_replicas(
     urgency: Urgency,
 ) -> Result<Vec<FoundReplica>> {
     let mut search = Search { base: base.clone(), hex_known, found: BTreeMap::new() };
-    if store.capability().has(Capability::ROLL_UP) {
-        search.roll_up(store, urgency).await?;
-    } else {
-        search.walk(store, urgency).await?;
+    let rolled_up = match store.capability().has(Capability::ROLL_UP) {
+        true => search.roll_up(store, urgency).await,
+        false => Err(StorageError::unsupported("roll-up")),
+    };
+    match rolled_up {
+        // Also of a plugin that claims it: not every server that speaks its protocol can.
+        Err(error) if error.kind == ErrorKind::UNSUPPORTED => {
+            search.found.clear();
+            search.walk(store, urgency).await?;
+        }
+        rolled_up => rolled_up?,
     }
     Ok(search.found.into_iter().map(|(below, seen)| seen.replica(below)).collect())
 }
@@ -187,31 +194,39 @@ mod tests {
 
     const FILE: &str = "0000000000000001-0000000000000001.ltx";
 
-    /// Memory that cannot roll up.
-    struct Shallow(MemoryStorage);
+    /// Memory that cannot roll up, and says so before it is asked, or then.
+    struct Shallow {
+        inner: MemoryStorage,
+        claims: bool,
+    }
 
     #[async_trait]
     impl Storage for Shallow {
         fn capability(&self) -> Capability {
-            let mut capability = self.0.capability();
-            capability.bits &= !Capability::ROLL_UP;
+            let mut capability = self.inner.capability();
+            if !self.claims {
+                capability.bits &= !Capability::ROLL_UP;
+            }
             capability
         }
         async fn list(&self, request: ListRequest) -> Result<Pages> {
-            assert_eq!(request.mode, ListMode::Shallow, "what it does not claim is not asked for");
-            self.0.list(request).await
+            if request.mode != ListMode::Shallow {
+                assert!(self.claims, "what it does not claim is not asked for");
+                return Err(StorageError::unsupported("roll-up"));
+            }
+            self.inner.list(request).await
         }
         async fn stat(&self, key: &ObjectKey) -> Result<ObjectInfo> {
-            self.0.stat(key).await
+            self.inner.stat(key).await
         }
         async fn read(&self, request: ReadRequest) -> Result<(Option<ObjectInfo>, Body)> {
-            self.0.read(request).await
+            self.inner.read(request).await
         }
         async fn write(&self, request: WriteRequest, body: Body) -> Result<ObjectInfo> {
-            self.0.write(request, body).await
+            self.inner.write(request, body).await
         }
         async fn delete(&self, keys: Vec<ObjectKey>) -> Result<Vec<Result<()>>> {
-            self.0.delete(keys).await
+            self.inner.delete(keys).await
         }
     }
 
@@ -258,12 +273,16 @@ mod tests {
             one("team/deep/c.db", Layout::Ltx, false),
         ];
         assert_eq!(found(Arc::new(filled().await), "t", true).await, expected);
-        assert_eq!(found(Arc::new(Shallow(filled().await)), "t", true).await, expected);
+        for claims in [false, true] {
+            assert_eq!(found(Arc::new(Shallow { inner: filled().await, claims }), "t", true).await, expected);
+        }
     }
 
     #[tokio::test]
     async fn four_digits_are_a_name_where_the_plugin_has_no_hex_layout() {
-        for storage in [Arc::new(filled().await) as Arc<dyn Storage>, Arc::new(Shallow(filled().await))] {
+        for storage in
+            [Arc::new(filled().await) as Arc<dyn Storage>, Arc::new(Shallow { inner: filled().await, claims: false })]
+        {
             let names: Vec<String> = found(storage, "t", false).await.into_iter().map(|(name, ..)| name).collect();
             assert_eq!(names, ["a.db", "both.db", "old.db", "team/deep/c.db"]);
         }
@@ -271,7 +290,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_replica_of_one_database_has_an_empty_path() {
-        for storage in [Arc::new(filled().await) as Arc<dyn Storage>, Arc::new(Shallow(filled().await))] {
+        for storage in
+            [Arc::new(filled().await) as Arc<dyn Storage>, Arc::new(Shallow { inner: filled().await, claims: false })]
+        {
             assert_eq!(found(storage.clone(), "t/a.db", false).await, [one("", Layout::Ltx, false)]);
             assert!(found(storage, "nothing", false).await.is_empty());
         }

@@ -230,3 +230,52 @@ fn configured(endpoint: &str) -> String {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use litestream_sdk::configure;
+    use litestream_sdk::describe::ConfigureRequest;
+
+    fn base(url: &str, table: &[(&str, &str)]) -> String {
+        let request = ConfigureRequest::new().with_url(url);
+        let request = table.iter().fold(request, |request, (key, value)| request.with_value(*key, *value, "test"));
+        let options = configure::options::<crate::S3Plugin>(&request).unwrap_or_else(|error| panic!("{url}: {error}"));
+        let region = options.region.clone().unwrap_or_else(|| AMAZON_DEFAULT_REGION.to_owned());
+        Client::new(options).unwrap().base(&region).unwrap()
+    }
+
+    #[test]
+    fn requests_go_where_bucket_region_and_endpoint_say() {
+        for (url, table, expected) in [
+            ("s3://b", &[][..], "https://b.s3.us-east-1.amazonaws.com/"),
+            ("s3://b?region=eu-west-1", &[], "https://b.s3.eu-west-1.amazonaws.com/"),
+            ("s3://b?region=cn-north-1", &[], "https://b.s3.cn-north-1.amazonaws.com.cn/"),
+            ("s3://my.bucket", &[], "https://s3.us-east-1.amazonaws.com/my.bucket/"),
+            ("s3://b?forcePathStyle=true", &[], "https://s3.us-east-1.amazonaws.com/b/"),
+            ("s3://b", &[("endpoint", "s3.example.com")], "https://s3.example.com/b/"),
+            ("s3://b", &[("endpoint", "http://10.0.0.1:9000/")], "http://10.0.0.1:9000/b/"),
+            (
+                "s3://b",
+                &[("endpoint", "https://s3.example.com"), ("force-path-style", "false")],
+                "https://b.s3.example.com/",
+            ),
+            ("s3://b?endpoint=localhost:9000", &[], "http://localhost:9000/b/"),
+            ("s3://b.nyc3.digitaloceanspaces.com", &[], "https://b.nyc3.digitaloceanspaces.com/"),
+            ("s3://b.s3.fr-par.scw.cloud", &[], "https://b.s3.fr-par.scw.cloud/"),
+            ("s3://b.s3.filebase.com", &[], "https://s3.filebase.com/b/"),
+            (
+                "s3://b",
+                &[("endpoint", "https://x.supabase.co/storage/v1/s3")],
+                "https://x.supabase.co/storage/v1/s3/b/",
+            ),
+            (
+                "s3://arn:aws:s3:us-west-2:123456789012:accesspoint/db/p",
+                &[],
+                "https://db-123456789012.s3-accesspoint.us-west-2.amazonaws.com/",
+            ),
+        ] {
+            assert_eq!(base(url, table), expected, "{url} {table:?}");
+        }
+    }
+}

@@ -7,9 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use litestream_sdk::{ErrorKind, Secret, StorageError};
-use reqsign_aws_v4::{Credential, DefaultCredentialProvider, EnvCredentialProvider, RequestSigner};
+use reqsign_aws_v4::{
+    AssumeRoleWithWebIdentityCredentialProvider, Credential, ECSCredentialProvider, EnvCredentialProvider,
+    IMDSv2CredentialProvider, ProcessCredentialProvider, ProfileCredentialProvider, RequestSigner,
+    SSOCredentialProvider,
+};
 use reqsign_core::{
-    CommandExecute, CommandOutput, Context, HttpSend, OsEnv, ProvideCredential, ProvideCredentialChain, Signer,
+    CommandExecute, CommandOutput, Context, Error, HttpSend, OsEnv, ProvideCredential, ProvideCredentialDyn, Signer,
 };
 use reqsign_file_read_tokio::TokioFileRead;
 
@@ -20,16 +24,22 @@ const SERVICE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Signs requests; renews credentials that expire.
 pub(crate) fn signer(options: &S3Options, region: &str, http: reqwest::Client) -> Signer<Credential> {
-    let mut chain = ProvideCredentialChain::new();
+    let mut chain = Chain::default();
     if let Some(given) = Given::from(options.access_key_id.as_ref(), options.secret_access_key.as_ref()) {
-        chain = chain.push(given);
+        chain = chain.then("configuration", given);
     } else {
-        chain = chain.push(EnvCredentialProvider::new());
+        chain = chain.then("environment", EnvCredentialProvider::new());
         let ours = (options.litestream_access_key_id.as_ref(), options.litestream_secret_access_key.as_ref());
         if let Some(given) = Given::from(ours.0, ours.1) {
-            chain = chain.push(given);
+            chain = chain.then("LITESTREAM environment", given);
         }
-        chain = chain.push(DefaultCredentialProvider::builder().no_env().build());
+        chain = chain
+            .then("shared files", ProfileCredentialProvider::default())
+            .then("SSO", SSOCredentialProvider::default())
+            .then("web identity", AssumeRoleWithWebIdentityCredentialProvider::default())
+            .then("credential process", ProcessCredentialProvider::default())
+            .then("ECS", ECSCredentialProvider::default())
+            .then("EC2", IMDSv2CredentialProvider::default());
     }
     let context = Context::new()
         .with_file_read(TokioFileRead)
@@ -39,7 +49,41 @@ pub(crate) fn signer(options: &S3Options, region: &str, http: reqwest::Client) -
     Signer::new(context, chain, RequestSigner::new("s3", region))
 }
 
-/// Credentials that the user has written down. The library has such a type as well, but puts it into its log whole.
+/// The first source that has credentials. The library's own chain puts its sources into its log whole, and some of them
+/// hold secrets; this one names them.
+#[derive(Default)]
+struct Chain(Vec<(&'static str, Box<dyn ProvideCredentialDyn<Credential = Credential>>)>);
+
+impl Chain {
+    fn then(mut self, name: &'static str, source: impl ProvideCredential<Credential = Credential>) -> Chain {
+        self.0.push((name, Box::new(source)));
+        self
+    }
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+impl ProvideCredential for Chain {
+    type Credential = Credential;
+
+    async fn provide_credential(&self, context: &Context) -> reqsign_core::Result<Option<Credential>> {
+        let mut failures = Vec::new();
+        for (name, source) in &self.0 {
+            match source.provide_credential_dyn(context).await {
+                Ok(Some(credential)) => return Ok(Some(credential)),
+                Ok(None) => {}
+                Err(error) => failures.push(format!("{name}: {error}")),
+            }
+        }
+        if failures.is_empty() { Ok(None) } else { Err(Error::credential_invalid(failures.join("; "))) }
+    }
+}
+
+/// Credentials that the user has written down.
 struct Given(Credential);
 
 impl Given {
@@ -64,7 +108,7 @@ impl ProvideCredential for Given {
 }
 
 /// What the chain says holds no secret.
-pub(crate) fn failed(what: &str, error: &reqsign_core::Error) -> StorageError {
+pub(crate) fn failed(what: &str, error: &Error) -> StorageError {
     let kind = match error.kind() {
         reqsign_core::ErrorKind::RequestInvalid => ErrorKind::INVALID_INPUT,
         _ => ErrorKind::UNAUTHENTICATED,
@@ -83,7 +127,7 @@ struct Sender(reqwest::Client);
 impl HttpSend for Sender {
     async fn http_send(&self, request: http::Request<Bytes>) -> reqsign_core::Result<http::Response<Bytes>> {
         let failed = |error: reqwest::Error| {
-            reqsign_core::Error::unexpected("the credential service did not answer").with_source(error.without_url())
+            Error::unexpected("the credential service did not answer").with_source(error.without_url())
         };
         let mut request = reqwest::Request::try_from(request.map(reqwest::Body::from)).map_err(failed)?;
         *request.timeout_mut() = Some(SERVICE_TIMEOUT);
@@ -109,7 +153,7 @@ impl CommandExecute for Programs {
         let mut command = Command::new(program);
         command.args(args).stdin(Stdio::null());
         let ran = tokio::task::spawn_blocking(move || command.output()).await;
-        let output = ran.map_err(|error| reqsign_core::Error::unexpected(error.to_string()))??;
+        let output = ran.map_err(|error| Error::unexpected(error.to_string()))??;
         Ok(CommandOutput { status: output.status.code().unwrap_or(-1), stdout: output.stdout, stderr: output.stderr })
     }
 }

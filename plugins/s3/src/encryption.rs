@@ -91,3 +91,48 @@ fn value(text: &str, sensitive: bool) -> Result<HeaderValue> {
     value.set_sensitive(sensitive);
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use litestream_sdk::configure;
+    use litestream_sdk::describe::ConfigureRequest;
+
+    fn encryption(table: &[(&str, &str)]) -> Result<Encryption> {
+        let request =
+            ConfigureRequest::new().with_value("bucket", "b", "test").with_env("HOME", env!("CARGO_MANIFEST_DIR"));
+        let request = table.iter().fold(request, |request, (key, value)| request.with_value(*key, *value, "test"));
+        headers(&configure::options::<crate::S3Plugin>(&request)?)
+    }
+
+    fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+        headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    #[test]
+    fn a_managed_key_and_a_class_are_named_when_an_object_is_made() {
+        let made = encryption(&[("sse-kms-key-id", "k1"), ("storage-class", "STANDARD_IA")]).unwrap();
+        assert_eq!(text(&made.on_create, "x-amz-server-side-encryption"), Some("aws:kms"));
+        assert_eq!(text(&made.on_create, "x-amz-server-side-encryption-aws-kms-key-id"), Some("k1"));
+        assert_eq!(text(&made.on_create, "x-amz-storage-class"), Some("STANDARD_IA"));
+        assert!(made.on_content.is_empty());
+    }
+
+    #[test]
+    fn a_key_of_ones_own_goes_along_with_its_digest_and_is_shown_nowhere() {
+        let key = STANDARD.encode([7; 32]);
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("key"), format!("{key}\n")).unwrap();
+        let file = dir.path().join("key").display().to_string();
+        for table in [[("sse-customer-key", key.as_str())], [("sse-customer-key-path", file.as_str())]] {
+            let made = encryption(&table).unwrap();
+            assert_eq!(text(&made.on_content, "x-amz-server-side-encryption-customer-key"), Some(key.as_str()));
+            let digest = text(&made.on_content, "x-amz-server-side-encryption-customer-key-md5");
+            assert_eq!(digest, Some(STANDARD.encode(Md5::digest([7; 32])).as_str()));
+            assert!(!format!("{:?}", made.on_content).contains(&key));
+        }
+        let missing = encryption(&[("sse-customer-key-path", "~/no-such-key")]).err().unwrap();
+        let path = format!("{}/no-such-key cannot be read", env!("CARGO_MANIFEST_DIR"));
+        assert!(missing.message.contains(&path), "{missing}");
+    }
+}

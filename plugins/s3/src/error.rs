@@ -107,10 +107,13 @@ fn kind_of_status(status: u16) -> ErrorKind {
 
 /// No answer at all, or one that broke off.
 pub(crate) fn from_transport(what: &str, error: reqwest::Error) -> StorageError {
+    // The whole address says no more than `what`, but which machine it was is worth knowing.
+    let store = error.url().and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?)));
     let kind = if error.is_builder() { ErrorKind::INVALID_INPUT } else { ErrorKind::TRANSIENT };
-    // The address may carry secrets in its query.
     let error = error.without_url();
-    StorageError::new(kind, format!("{what}: the store did not answer")).with_source(&error)
+    let store = store.as_deref().unwrap_or("the store");
+    let happened = if error.is_body() || error.is_decode() { "broke off its answer" } else { "did not answer" };
+    StorageError::new(kind, format!("{what}: {store} {happened}")).with_source(&error)
 }
 
 #[cfg(test)]

@@ -85,3 +85,47 @@ fn rules_between_keys_are_all_reported() {
     }
     assert!(!problems.contains("c2hvcnQ"), "a secret in {problems}");
 }
+
+#[test]
+fn what_is_missing_or_twofold_is_said_in_the_references_words() {
+    assert_eq!(problems(ConfigureRequest::new()), ["bucket required for s3 replica"]);
+    assert_eq!(problems(ConfigureRequest::new().with_url("s3://localhost:9000/p")), ["bucket required for s3 replica"]);
+    for key in ["bucket", "path"] {
+        let both = ConfigureRequest::new().with_url("s3://b/p").with_value(key, "x", "t");
+        assert_eq!(problems(both), [format!("cannot specify url & {key} for s3 replica")]);
+    }
+    let unknown = problems(ConfigureRequest::new().with_url("s3://b/p?regon=x"));
+    assert!(unknown[0].contains("regon") && unknown[0].contains("did you mean"), "{unknown:?}");
+    let secret = problems(ConfigureRequest::new().with_url("s3://b?secret-access-key=hunter2")).join("");
+    assert!(secret.contains("a secret: set it in the configuration") && !secret.contains("hunter2"), "{secret}");
+    let inside =
+        ConfigureRequest::new().with_value("bucket", "b", "t").with_value("endpoint", "https://me:hunter2@x", "t");
+    assert_eq!(problems(inside), ["must hold no credentials: set `access-key-id` and `secret-access-key`"]);
+}
+
+#[test]
+fn the_table_is_stronger_than_the_url_and_the_environment_weakest() {
+    let request = ConfigureRequest::new()
+        .with_url("s3://b?region=from-url&endpoint=url.example&sseKmsKeyId=k")
+        .with_value("region", "from-table", "t")
+        .with_env("LITESTREAM_S3_ENDPOINT", "env.example")
+        .with_env("LITESTREAM_ACCESS_KEY_ID", "key")
+        .with_env("LITESTREAM_SECRET_ACCESS_KEY", "hunter2");
+    let options = configure::options::<S3Plugin>(&request).unwrap();
+    assert_eq!(options.region.as_deref(), Some("from-table"));
+    assert_eq!(options.endpoint.as_deref(), Some("https://url.example"));
+    assert_eq!(options.sse_kms_key_id.as_deref(), Some("k"));
+    assert_eq!(options.litestream_access_key_id.as_deref(), Some("key"));
+    assert!(!format!("{options:?} {:?}", configure::configure::<S3Plugin>(&request)).contains("hunter2"));
+}
+
+#[test]
+fn databases_of_one_bucket_share_a_store() {
+    let pool = |url: &str| match configure::configure::<S3Plugin>(&ConfigureRequest::new().with_url(url)) {
+        ConfigureAnswer::Accepted(configured) => configured.pool,
+        ConfigureAnswer::Refused { problems } => panic!("{problems:?}"),
+    };
+    assert_eq!(pool("s3://b/one"), pool("s3://b/two"));
+    assert_ne!(pool("s3://b/one"), pool("s3://c/one"));
+    assert_ne!(pool("s3://b/one"), pool("s3://b/one?region=r"));
+}
