@@ -157,3 +157,16 @@ impl CommandExecute for Programs {
         Ok(CommandOutput { status: output.status.code().unwrap_or(-1), stdout: output.stdout, stderr: output.stderr })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The library puts its sources of credentials into its log in this form.
+    #[test]
+    fn a_secret_is_in_no_description_of_its_source() {
+        let source = Given::from(Some(&"key".to_owned()), Some(&Secret::new("hunter2"))).unwrap();
+        assert!(!format!("{source:?}").contains("hunter2"));
+        assert_eq!(format!("{:?}", Chain::default().then("configuration", source)), r#"["configuration"]"#);
+    }
+}

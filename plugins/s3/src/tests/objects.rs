@@ -107,3 +107,20 @@ async fn a_customer_key_goes_with_every_request_for_content() {
     let configured = format!("{:?}", configure::configure::<S3Plugin>(&asked));
     assert!(!configured.contains(&secret), "{configured}");
 }
+
+/// Some stores refuse one or the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_work_without_signed_payload_and_without_md5() {
+    let Some(server) = server() else { return };
+    for (signed, md5) in [(false, true), (true, false), (false, false)] {
+        let asked = request(server.address()).with_value("sign-payload", signed, "test");
+        let bucket = open(&asked.with_value("require-content-md5", md5, "test")).await;
+        for (name, size) in [("plain/small", 9), ("plain/parts", 11 << 20)] {
+            let asked = WriteRequest::new(key(name), TIME).with_buffer(15 << 20);
+            bucket.write(asked, Body::from_bytes(vec![3; size])).await.unwrap();
+            assert_eq!(bucket.stat(&key(name)).await.unwrap().size, size as u64);
+        }
+        let gone = bucket.delete(vec![key("plain/small"), key("plain/parts")]).await.unwrap();
+        assert!(gone.iter().all(Result::is_ok), "{gone:?}");
+    }
+}
