@@ -15,6 +15,7 @@ mod meta;
 mod pattern;
 mod rescan;
 mod scan;
+mod scope;
 mod skipped;
 mod walk;
 
@@ -29,6 +30,7 @@ pub use error::ScanError;
 pub use meta::{MetaCollision, MetaLocation, is_state_directory_name};
 pub use pattern::{Pattern, PatternError};
 pub use rescan::{Changes, Replaced, Rescan};
+pub use scope::Scope;
 pub use scan::{Found, Scan, scan};
 pub use skipped::{Problem, SkipReason, Skipped};
 
@@ -54,18 +56,23 @@ impl DirSpec {
     pub fn covers(&self, path: &Path) -> Option<DbPath> {
         let relative = path.strip_prefix(&self.dir).ok().filter(|relative| !relative.as_os_str().is_empty())?;
         let parent = relative.parent().unwrap_or(Path::new(""));
-        let is_deep = !parent.as_os_str().is_empty();
-        let excluded = |path: &Path| {
-            let (directory, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
-            self.exclude.iter().any(|pattern| pattern.matches(directory, name))
-        };
-        let hidden_by = |directory: &Path| {
-            directory.file_name().is_some_and(|name| is_state_directory_name(name) || excluded(directory))
-        };
         let name = relative.file_name()?;
-        let taken = self.pattern.matches(parent, name) && !walk::is_sidecar(name) && !excluded(relative);
-        let reached = !is_deep || (self.recursive && !parent.ancestors().any(hidden_by));
+        let taken = self.pattern.matches(parent, name) && !walk::is_sidecar(name) && !self.excludes(relative);
+        let reached = parent.as_os_str().is_empty() || self.enters(parent);
         (taken && reached).then(|| DbPath::parse(relative.as_os_str().as_bytes()).ok())?
+    }
+
+    /// Whether a scan looks into a subdirectory, given relative to `dir`, by its name and those above it.
+    fn enters(&self, directory: &Path) -> bool {
+        let hidden_by = |directory: &Path| {
+            directory.file_name().is_some_and(|name| is_state_directory_name(name) || self.excludes(directory))
+        };
+        self.recursive && !directory.ancestors().any(hidden_by)
+    }
+
+    fn excludes(&self, relative: &Path) -> bool {
+        let (directory, name) = (relative.parent().unwrap_or(Path::new("")), relative.file_name().unwrap_or_default());
+        self.exclude.iter().any(|pattern| pattern.matches(directory, name))
     }
 }
 

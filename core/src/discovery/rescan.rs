@@ -1,12 +1,13 @@
 //! Looking again: what appeared, went, or was replaced since the last scan.
 //!
 //! A repeated scan costs one `stat` per matching name; only new and changed files are opened, and none that is attached.
+//! A scan of some parts costs what those parts cost, however large the directory is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::scan::{Seen, Survey, Verdict, found, survey};
-use super::{Attachments, DirSpec, FileIdentity, Found, Problem, ScanError, Skipped};
+use super::{Attachments, DirSpec, FileIdentity, Found, Problem, ScanError, Scope, SkipReason, Skipped};
 
 /// A directory and what is known of it.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ pub struct Replaced {
 }
 
 impl Rescan {
-    /// Nothing is known yet: the first [`scan`](Rescan::scan) adds everything.
+    /// Nothing is known yet: the first [`scan`](Rescan::scan) of everything adds everything.
     pub fn new(spec: DirSpec) -> Rescan {
         Rescan { spec, known: BTreeMap::new() }
     }
@@ -53,14 +54,17 @@ impl Rescan {
         &self.spec
     }
 
-    /// Scans and compares. Blocking. On an error nothing is forgotten: a directory that cannot be read says nothing
-    /// about its databases. The same holds for each unreadable subdirectory.
-    pub fn scan(&mut self, attachments: &dyn Attachments) -> Result<Changes, ScanError> {
+    /// Scans and compares what `scope` covers. Blocking. On an error nothing is forgotten: a directory that cannot be read
+    /// says nothing about its databases. The same holds for each unreadable subdirectory.
+    pub fn scan(&mut self, scope: &Scope, attachments: &dyn Attachments) -> Result<Changes, ScanError> {
+        let parts = scope.relative_parts(&self.spec.dir);
         let known = &self.known;
         let remembered = |path: &Path| known.get(path);
-        let Survey { seen, directories, problems } = survey(&self.spec, &remembered, attachments)?;
+        let Survey { mut seen, directories, problems } =
+            survey(&self.spec, parts.as_deref(), &remembered, attachments)?;
 
-        let mut before = std::mem::take(&mut self.known);
+        let mut before = self.take(parts.as_deref());
+        self.leave_out_second_names(&mut seen, &before);
         let directories = directories.iter().map(|relative| self.spec.dir.join(relative)).collect();
         let mut changes = Changes { directories, problems, ..Changes::default() };
         for now in seen {
@@ -77,6 +81,44 @@ impl Rescan {
         }
         changes.removed.sort();
         Ok(changes)
+    }
+
+    /// What was known of these parts, or of everything.
+    fn take(&mut self, parts: Option<&[PathBuf]>) -> BTreeMap<PathBuf, Verdict> {
+        let Some(parts) = parts else { return std::mem::take(&mut self.known) };
+        let mut taken = BTreeMap::new();
+        for part in parts {
+            let below = self.known.range(part.clone()..).take_while(|(path, _)| path.starts_with(part));
+            let paths: Vec<PathBuf> = below.map(|(path, _)| path.clone()).collect();
+            taken.extend(paths.iter().filter_map(|path| self.known.remove_entry(path)));
+        }
+        taken
+    }
+
+    /// A file that has a name outside of what was looked at keeps that one only. (Names inside were compared already.)
+    fn leave_out_second_names(&self, seen: &mut [Seen], before: &BTreeMap<PathBuf, Verdict>) {
+        let is_new = |one: &&mut Seen| {
+            let was_kept = matches!(before.get(&one.relative), Some(Verdict::Database(_)));
+            !was_kept && matches!(one.verdict, Verdict::Database(_))
+        };
+        let mut new = seen.iter_mut().filter(is_new).peekable();
+        if self.known.is_empty() || new.peek().is_none() {
+            return;
+        }
+        let identity = |verdict: &Verdict| match verdict {
+            Verdict::Database(stamp) => Some(stamp.identity),
+            _ => None,
+        };
+        let names = self.known.iter().filter_map(|(path, verdict)| Some((identity(verdict)?, path)));
+        let owners: HashMap<FileIdentity, &PathBuf> = names.collect();
+        for one in new {
+            if let Verdict::Database(stamp) = one.verdict
+                && let Some(owner) = owners.get(&stamp.identity)
+            {
+                let reason = SkipReason::SameFile { path: self.spec.dir.join(owner) };
+                one.verdict = Verdict::Skip(reason, Some(stamp));
+            }
+        }
     }
 
     /// Notes what one name that is there means.

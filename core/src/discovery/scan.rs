@@ -57,7 +57,7 @@ impl Scan {
 ///
 /// Cost is one `readdir` per directory, one `stat` per name that matches, one open per file of 100 bytes and more.
 pub fn scan(spec: &DirSpec) -> Result<Scan, ScanError> {
-    let survey = survey(spec, &|_| None, &NothingAttached)?;
+    let survey = survey(spec, None, &|_| None, &NothingAttached)?;
     let mut scan = Scan { problems: survey.problems, ..Scan::default() };
     for seen in survey.seen {
         match seen.verdict {
@@ -119,14 +119,19 @@ pub(super) struct Survey {
     pub(super) problems: Vec<Problem>,
 }
 
-/// Walks and judges. A remembered verdict saves the open where nothing speaks against it.
+/// Walks (only `parts`, if given) and judges. A remembered verdict saves the open where nothing speaks against it.
 pub(super) fn survey(
     spec: &DirSpec,
+    parts: Option<&[PathBuf]>,
     remembered: &Remembered<'_>,
     attachments: &dyn Attachments,
 ) -> Result<Survey, ScanError> {
     let pool = walk::threads(spec)?;
-    let Walked { candidates, directories, skipped, mut problems } = walk::walk(spec, &pool)?;
+    let walked = match parts {
+        None => walk::walk(spec, &pool)?,
+        Some(parts) => walk::walk_parts(spec, parts.iter().map(PathBuf::as_path), &pool)?,
+    };
+    let Walked { candidates, directories, skipped, mut problems } = walked;
     let (mut seen, unreadable): (Vec<Seen>, Vec<Option<Problem>>) = pool.install(|| {
         let judged = candidates.into_par_iter().filter_map(|candidate| judge(spec, candidate, remembered, attachments));
         judged.unzip()

@@ -4,6 +4,7 @@
 //! a name can decide is decided here, inside the directory that is being read.
 
 use std::ffi::OsStr;
+use std::fs::FileType;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +32,18 @@ pub(super) enum CandidateKind {
     File,
     Link,
     NotAFile(FileKind),
+}
+
+impl CandidateKind {
+    fn of(kind: FileType) -> CandidateKind {
+        if kind.is_file() {
+            CandidateKind::File
+        } else if kind.is_symlink() {
+            CandidateKind::Link
+        } else {
+            CandidateKind::NotAFile(FileKind::of(kind))
+        }
+    }
 }
 
 /// All a walk found, in no promised order. Paths of `skipped` are relative, like those of candidates.
@@ -64,13 +77,69 @@ pub(super) fn threads(spec: &DirSpec) -> Result<Arc<ThreadPool>, ScanError> {
 /// Walks the directory of `spec` as far as `spec` says.
 pub(super) fn walk(spec: &DirSpec, pool: &Arc<ThreadPool>) -> Result<Walked, ScanError> {
     let root = open_root(spec)?;
-    let cut_short = Arc::new(Mutex::new(Vec::new()));
     let mut walked = Walked::default();
-    for entry in walker(&root, spec, pool, &cut_short) {
-        // Errors inside directories were taken out while reading them; only the root itself is left.
-        let entry = entry.map_err(|error| root_error(spec, "open", error.into()))?;
+    walk_below(spec, &root, Path::new(""), pool, &mut walked)?;
+    Ok(walked)
+}
+
+/// Looks at some names only: a directory is walked, a file is a candidate if `spec` covers it, a name that is not there
+/// gives nothing. `parts` are relative, and none lies below another.
+pub(super) fn walk_parts<'a>(
+    spec: &DirSpec,
+    parts: impl Iterator<Item = &'a Path>,
+    pool: &Arc<ThreadPool>,
+) -> Result<Walked, ScanError> {
+    let root = open_root(spec)?;
+    let mut walked = Walked::default();
+    for part in parts {
+        if part.as_os_str().is_empty() {
+            walk_below(spec, &root, part, pool, &mut walked)?;
+            continue;
+        }
+        let kind = match std::fs::symlink_metadata(root.join(part)) {
+            Ok(metadata) => metadata.file_type(),
+            Err(error) if is_gone(&error) => continue,
+            Err(error) => {
+                walked.problems.push(Problem { path: spec.dir.join(part), message: system_text(&error) });
+                continue;
+            }
+        };
+        if kind.is_dir() {
+            if spec.enters(part) {
+                walk_below(spec, &root, part, pool, &mut walked)?;
+            }
+        } else if spec.covers(&spec.dir.join(part)).is_some() {
+            walked.candidates.push(Candidate { relative: part.to_owned(), kind: CandidateKind::of(kind) });
+        }
+    }
+    Ok(walked)
+}
+
+/// Not there, or not reachable because something that is no directory stands in the way.
+fn is_gone(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
+/// Adds what lies below one directory of the tree.
+fn walk_below(
+    spec: &DirSpec,
+    root: &Path,
+    below: &Path,
+    pool: &Arc<ThreadPool>,
+    walked: &mut Walked,
+) -> Result<(), ScanError> {
+    let is_root = below.as_os_str().is_empty();
+    let cut_short = Arc::new(Mutex::new(Vec::new()));
+    for entry in walker(root, below, spec, pool, &cut_short) {
+        let entry = match entry {
+            Ok(entry) => entry,
+            // Errors inside directories were taken out while reading them; only the first directory is left.
+            Err(error) if is_root => return Err(root_error(spec, "open", error.into())),
+            // It went away since it was looked at.
+            Err(_) => continue,
+        };
         let read_error = entry.read_children.as_ref().and_then(|children| children.error());
-        if entry.depth == 0 {
+        if entry.depth == 0 && is_root {
             if let Some(error) = read_error.and_then(|error| error.io_error()) {
                 return Err(root_error(spec, "open", clone_of(error)));
             }
@@ -78,7 +147,7 @@ pub(super) fn walk(spec: &DirSpec, pool: &Arc<ThreadPool>) -> Result<Walked, Sca
             continue;
         }
         let path = entry.path();
-        let relative = path.strip_prefix(&root).unwrap_or(&path);
+        let relative = path.strip_prefix(root).unwrap_or(&path);
         if let Some(error) = read_error {
             let message = error.io_error().map_or_else(|| error.to_string(), system_text);
             walked.problems.push(Problem { path: spec.dir.join(relative), message });
@@ -88,20 +157,16 @@ pub(super) fn walk(spec: &DirSpec, pool: &Arc<ThreadPool>) -> Result<Walked, Sca
             Decision::Skip(reason) => walked.skipped.push((relative.to_owned(), reason)),
             Decision::Take => walked.candidates.push(Candidate {
                 relative: relative.to_owned(),
-                kind: match entry.file_type {
-                    kind if kind.is_file() => CandidateKind::File,
-                    kind if kind.is_symlink() => CandidateKind::Link,
-                    kind => CandidateKind::NotAFile(FileKind::of(kind)),
-                },
+                kind: CandidateKind::of(entry.file_type),
             }),
         }
     }
     let mut cut_short = cut_short.lock().unwrap_or_else(PoisonError::into_inner);
     for problem in cut_short.drain(..) {
-        let relative = problem.path.strip_prefix(&root).unwrap_or(&problem.path);
+        let relative = problem.path.strip_prefix(root).unwrap_or(&problem.path);
         walked.problems.push(Problem { path: spec.dir.join(relative), message: problem.message });
     }
-    Ok(walked)
+    Ok(())
 }
 
 /// The directory to walk. A link is resolved here, once, and nowhere below.
@@ -123,12 +188,13 @@ fn clone_of(error: &std::io::Error) -> std::io::Error {
 
 fn walker(
     root: &Path,
+    below: &Path,
     spec: &DirSpec,
     pool: &Arc<ThreadPool>,
     cut_short: &Arc<Mutex<Vec<Problem>>>,
 ) -> WalkDirGeneric<((), Decision)> {
     let (walk_root, spec, cut_short) = (root.to_owned(), spec.clone(), cut_short.clone());
-    WalkDirGeneric::<((), Decision)>::new(root)
+    WalkDirGeneric::<((), Decision)>::new(root.join(below))
         .skip_hidden(false)
         .follow_links(false)
         .parallelism(Parallelism::RayonExistingPool { pool: pool.clone(), busy_timeout: None })

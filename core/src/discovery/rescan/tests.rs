@@ -36,7 +36,17 @@ impl Tree {
 
     /// Added, removed, replaced, skipped, by name.
     fn changes(&mut self) -> [Vec<String>; 4] {
-        let changes = self.rescan.scan(&NothingAttached).unwrap();
+        self.changes_in(&Scope::All)
+    }
+
+    /// The same of some names below the directory.
+    fn changes_of(&mut self, names: &[&str]) -> [Vec<String>; 4] {
+        let parts = names.iter().map(|name| self.path(name)).collect();
+        self.changes_in(&Scope::Parts(parts))
+    }
+
+    fn changes_in(&mut self, scope: &Scope) -> [Vec<String>; 4] {
+        let changes = self.rescan.scan(scope, &NothingAttached).unwrap();
         let root = self.directory.path();
         let name = |path: &Path| path.strip_prefix(root).unwrap().display().to_string();
         [
@@ -46,6 +56,10 @@ impl Tree {
             changes.skipped.iter().map(|skipped| name(&skipped.path)).collect(),
         ]
     }
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
 }
 
 fn none() -> Vec<String> {
@@ -120,7 +134,7 @@ fn an_error_of_the_root_forgets_nothing() {
     tree.changes();
     let hidden = tree.directory.path().with_extension("hidden");
     std::fs::rename(tree.directory.path(), &hidden).unwrap();
-    assert!(tree.rescan.scan(&NothingAttached).is_err_and(|error| error.is_missing()));
+    assert!(tree.rescan.scan(&Scope::All, &NothingAttached).is_err_and(|error| error.is_missing()));
     std::fs::rename(&hidden, tree.directory.path()).unwrap();
     assert_eq!(tree.changes(), [none(), none(), none(), none()]);
 }
@@ -151,7 +165,7 @@ fn an_attached_file_is_taken_for_a_database_and_never_opened() {
     tree.database("b.db");
     let identity = FileIdentity::of(&std::fs::metadata(tree.path("a.db")).unwrap());
     let attached = Attached { files: BTreeSet::from([identity]), ..Attached::default() };
-    let changes = tree.rescan.scan(&attached).unwrap();
+    let changes = tree.rescan.scan(&Scope::All, &attached).unwrap();
     assert_eq!(changes.added.len(), 2);
     assert!(!attached.opened.lock().unwrap().contains(&identity));
 }
@@ -164,7 +178,7 @@ fn nothing_is_opened_twice_without_a_reason() {
     std::fs::write(tree.path("small.db"), "x").unwrap();
     let watcher = Attached::default();
     let opened = |tree: &mut Tree| {
-        tree.rescan.scan(&watcher).unwrap();
+        tree.rescan.scan(&Scope::All, &watcher).unwrap();
         std::mem::take(&mut *watcher.opened.lock().unwrap()).len()
     };
     assert_eq!(opened(&mut tree), 2, "a file shorter than a header needs no look");
@@ -182,6 +196,55 @@ fn a_reason_that_changes_is_told_again() {
     assert_eq!(tree.changes()[3], ["a.db", "b.db"]);
     assert_eq!(tree.changes()[3], none());
     std::fs::write(tree.path("a.db"), [b'x'; 200]).unwrap();
-    let changes = tree.rescan.scan(&NothingAttached).unwrap();
+    let changes = tree.rescan.scan(&Scope::All, &NothingAttached).unwrap();
     assert!(matches!(changes.skipped[..], [Skipped { reason: SkipReason::NotADatabase(_), .. }]));
+}
+
+#[test]
+fn parts_find_what_is_in_them_and_nothing_else() {
+    let mut tree = Tree::new();
+    for name in ["a.db", "b.db", "s/c.db", "s/t/d.db", "sx/e.db"] {
+        tree.database(name);
+    }
+    assert_eq!(tree.changes_of(&["a.db", "s"]), [names(&["a.db", "s/c.db", "s/t/d.db"]), none(), none(), none()]);
+    assert_eq!(tree.changes_of(&["s/t", "s", "a.db"]), [none(), none(), none(), none()]);
+    assert_eq!(tree.changes(), [names(&["b.db", "sx/e.db"]), none(), none(), none()]);
+
+    std::fs::remove_dir_all(tree.path("s")).unwrap();
+    std::fs::remove_file(tree.path("b.db")).unwrap();
+    assert_eq!(tree.changes_of(&["s/t"]), [none(), names(&["s/t/d.db"]), none(), none()]);
+    assert_eq!(tree.changes_of(&["s", "never-there", "never/there.db"]), [none(), names(&["s/c.db"]), none(), none()]);
+    assert_eq!(tree.changes(), [none(), names(&["b.db"]), none(), none()]);
+}
+
+#[test]
+fn parts_follow_the_rules_of_the_whole() {
+    let mut tree = Tree::new();
+    for name in [".a.db-litestream/x.db", "s/.b.db-litestream/ltx/y.db", "text.txt"] {
+        tree.database(name);
+    }
+    let parts = [".a.db-litestream", "s/.b.db-litestream/ltx", "s/.b.db-litestream/ltx/y.db", "text.txt"];
+    assert_eq!(tree.changes_of(&parts), [none(), none(), none(), none()]);
+    assert_eq!(tree.changes_of(&["s"]), [none(), none(), none(), none()]);
+}
+
+#[test]
+fn a_rename_seen_in_parts_is_a_removal_and_an_addition() {
+    let mut tree = Tree::new();
+    tree.database("s/a.db");
+    tree.changes();
+    std::fs::rename(tree.path("s"), tree.path("t")).unwrap();
+    assert_eq!(tree.changes_of(&["s", "t"]), [names(&["t/a.db"]), names(&["s/a.db"]), none(), none()]);
+}
+
+#[test]
+fn a_second_name_of_a_database_outside_of_the_parts_is_not_taken() {
+    let mut tree = Tree::new();
+    tree.database("a.db");
+    tree.changes();
+    std::fs::hard_link(tree.path("a.db"), tree.path("b.db")).unwrap();
+    assert_eq!(tree.changes_of(&["b.db"]), [none(), none(), none(), names(&["b.db"])]);
+    assert_eq!(tree.changes(), [none(), none(), none(), none()]);
+    std::fs::remove_file(tree.path("a.db")).unwrap();
+    assert_eq!(tree.changes_of(&["a.db", "b.db"]), [names(&["b.db"]), names(&["a.db"]), none(), none()]);
 }
