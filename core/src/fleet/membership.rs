@@ -4,16 +4,16 @@
 //! A scan runs on a blocking thread of its own, so that a directory on a hung mount delays no other. A removal is only
 //! begun here; its last sync is ordinary work in the queue.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, TryLockError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
 use crate::clock;
-use crate::discovery::{Attachments, Changes, FileIdentity, Rescan};
+use crate::discovery::{Attachments, Changes, DirSpec, FileIdentity, Rescan, ScanError, Scope};
 
 use super::entry::EntryTarget;
 use super::record::{EntryId, Flags, Identity, Lane};
@@ -22,16 +22,21 @@ use super::shared::{Shared, Stage};
 use super::watch::Watches;
 
 /// Events gather this long before a rescan: a `mkdir -p` or an unpacking archive is many of them.
-const GATHER: Duration = Duration::from_millis(250);
+const GATHER: Duration = Duration::from_millis(20);
 
 /// A directory that could not be scanned (it was removed, say) is tried again after this time.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
-/// After a scan its thread rests for this many times as long as the scan took.
+/// After a full scan comes no other for this many times as long as it took: events that are lost again and again must not
+/// take a core.
 const REST: u32 = 9;
 
 /// But never longer than this.
 const LONGEST_REST: Duration = Duration::from_secs(5);
+
+/// A full scan that nobody asked for comes after this many times as long as the last one took, if that is more than the
+/// interval: looking at a large tree costs at most 1/400 of a core.
+const PERIODIC_REST: u32 = 400;
 
 /// The directories that are scanned again and again.
 pub struct Membership {
@@ -45,14 +50,23 @@ pub struct Membership {
 /// One directory.
 struct Scan {
     rescan: Mutex<Rescan>,
-    /// Something happened that a scan under way may have missed.
-    again: AtomicBool,
+    /// What to look at next. A scan that is under way may have missed it.
+    wanted: Mutex<Option<Scope>>,
+    times: Mutex<FullScanTimes>,
     /// The last scan failed, and that was said.
     failing: AtomicBool,
 }
 
+/// When everything is looked at again.
+struct FullScanTimes {
+    /// Although nobody asks.
+    periodic: Instant,
+    /// At the earliest.
+    rested: Instant,
+}
+
 /// Asks for a rescan of an entry's directory.
-pub type RescanRequests = mpsc::UnboundedSender<EntryId>;
+pub type RescanRequests = mpsc::UnboundedSender<(EntryId, Scope)>;
 
 impl Membership {
     /// `scans` are the watched entries, with what their first scan found.
@@ -63,10 +77,12 @@ impl Membership {
         requests: RescanRequests,
         watches: Watches,
     ) -> Membership {
+        let now = clock::monotonic();
         let scan = |rescan| {
             Arc::new(Scan {
                 rescan: Mutex::new(rescan),
-                again: AtomicBool::new(false),
+                wanted: Mutex::new(None),
+                times: Mutex::new(FullScanTimes { periodic: now + interval, rested: now }),
                 failing: AtomicBool::new(false),
             })
         };
@@ -75,68 +91,114 @@ impl Membership {
     }
 
     /// Rescans until the fleet shuts down.
-    pub async fn run(self, mut requests: mpsc::UnboundedReceiver<EntryId>) {
+    pub async fn run(self, mut requests: mpsc::UnboundedReceiver<(EntryId, Scope)>) {
         let mut tick = tokio::time::interval(self.interval.max(GATHER));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tick.reset();
         loop {
-            let mut wanted: Vec<EntryId> = Vec::new();
+            let mut wanted: HashMap<EntryId, Scope> = HashMap::new();
             tokio::select! {
-                _ = tick.tick() => wanted.extend(self.scans.keys()),
-                Some(entry) = requests.recv() => {
+                _ = tick.tick() => {
+                    let now = clock::monotonic();
+                    let due = self.scans.iter().filter(|(_, scan)| locked(&scan.times).periodic <= now);
+                    wanted.extend(due.map(|(entry, _)| (*entry, Scope::All)));
+                }
+                Some(first) = requests.recv() => {
                     tokio::time::sleep(GATHER).await;
-                    wanted.push(entry);
-                    while let Ok(entry) = requests.try_recv() {
-                        wanted.push(entry);
+                    let gathered = std::iter::once(first).chain(std::iter::from_fn(|| requests.try_recv().ok()));
+                    for (entry, scope) in gathered {
+                        wanted.entry(entry).or_insert_with(|| Scope::Parts(BTreeSet::new())).add(scope);
                     }
                 }
                 () = self.shared.reached(Stage::Closing) => return,
             }
-            wanted.sort_unstable();
-            wanted.dedup();
-            for entry in wanted {
-                self.scan(entry);
+            for (entry, scope) in wanted {
+                self.scan(entry, scope);
             }
         }
     }
 
     /// Starts a scan; one that is under way is followed by another.
-    fn scan(&self, entry: EntryId) {
+    fn scan(&self, entry: EntryId, scope: Scope) {
         let Some(scan) = self.scans.get(&entry).cloned() else { return };
         let (shared, requests, watches) = (Arc::clone(&self.shared), self.requests.clone(), self.watches.clone());
-        scan.again.store(true, Ordering::SeqCst);
+        let interval = self.interval;
+        scan.want(scope);
         self.shared.runtime.spawn_blocking(move || {
-            let mut rescan = match scan.rescan.try_lock() {
-                Ok(rescan) => rescan,
-                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => return,
-            };
-            while scan.again.swap(false, Ordering::SeqCst) && *shared.stage.borrow() == Stage::Running {
-                let started = clock::monotonic();
-                match rescan.scan(&*shared) {
-                    Ok(mut changes) => {
-                        scan.failing.store(false, Ordering::SeqCst);
-                        watches.add(std::mem::take(&mut changes.directories), Some(entry));
-                        apply(&shared, entry, changes);
-                    }
-                    Err(error) => {
-                        if !scan.failing.swap(true, Ordering::SeqCst) {
-                            tracing::warn!(dir = %rescan.spec().dir.display(), %error, "directory watcher error");
+            // Whoever asks while the lock is held leaves it to its holder, who therefore looks once more without it.
+            while scan.is_wanted() {
+                let mut rescan = match scan.rescan.try_lock() {
+                    Ok(rescan) => rescan,
+                    Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                    Err(TryLockError::WouldBlock) => return,
+                };
+                while let Some(scope) = scan.next(&shared) {
+                    let started = clock::monotonic();
+                    let scanned = rescan.scan(&scope, &*shared);
+                    scan.failing(scanned.as_ref().err(), rescan.spec());
+                    match scanned {
+                        Ok(mut changes) => {
+                            watches.add(std::mem::take(&mut changes.directories), Some(entry));
+                            apply(&shared, entry, changes);
                         }
-                        if error.is_missing() {
-                            // Unlike a directory that cannot be read, one that is gone has no databases.
-                            let spec = rescan.spec().clone();
-                            *rescan = Rescan::new(spec);
-                            apply(&shared, entry, Changes { removed: known(&shared, entry), ..Changes::default() });
+                        Err(error) => {
+                            if error.is_missing() {
+                                // Unlike a directory that cannot be read, one that is gone has no databases.
+                                let spec = rescan.spec().clone();
+                                *rescan = Rescan::new(spec);
+                                apply(&shared, entry, Changes { removed: known(&shared, entry), ..Changes::default() });
+                            }
+                            request_later(&shared, &requests, entry, AFTER_ERROR);
                         }
-                        request_later(&shared, &requests, entry, AFTER_ERROR);
                     }
+                    scan.done(&scope, started.elapsed(), interval);
                 }
-                // A file that is no database but written all the time asks for scans all the time.
-                clock::sleep((started.elapsed() * REST).min(LONGEST_REST));
             }
         });
     }
+}
+
+impl Scan {
+    fn want(&self, scope: Scope) {
+        let mut wanted = locked(&self.wanted);
+        match &mut *wanted {
+            Some(more) => more.add(scope),
+            None => *wanted = Some(scope),
+        }
+    }
+
+    fn is_wanted(&self) -> bool {
+        locked(&self.wanted).is_some()
+    }
+
+    /// What to look at now; nothing while the fleet shuts down. Full scans keep their distance, parts never wait.
+    fn next(&self, shared: &Shared) -> Option<Scope> {
+        let scope = locked(&self.wanted).take()?;
+        if scope == Scope::All {
+            clock::sleep(locked(&self.times).rested.saturating_duration_since(clock::monotonic()));
+        }
+        Some(scope).filter(|_| *shared.stage.borrow() == Stage::Running)
+    }
+
+    fn done(&self, scope: &Scope, took: Duration, interval: Duration) {
+        if *scope == Scope::All {
+            let (now, mut times) = (clock::monotonic(), locked(&self.times));
+            times.rested = now + (took * REST).min(LONGEST_REST);
+            times.periodic = now + interval.max(took * PERIODIC_REST);
+        }
+    }
+
+    /// Says once that a directory cannot be scanned.
+    fn failing(&self, error: Option<&ScanError>, spec: &DirSpec) {
+        let before = self.failing.swap(error.is_some(), Ordering::SeqCst);
+        if let (false, Some(error)) = (before, error) {
+            tracing::warn!(dir = %spec.dir.display(), %error, "directory watcher error");
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The databases of an entry.
@@ -153,7 +215,7 @@ fn request_later(shared: &Shared, requests: &RescanRequests, entry: EntryId, pau
     shared.runtime.spawn(async move {
         tokio::time::sleep(pause).await;
         // The receiver ends with the fleet.
-        let _ = requests.send(entry);
+        let _ = requests.send((entry, Scope::All));
     });
 }
 

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 
 use crate::config::{Config, DbEntry, Target};
 use crate::db;
-use crate::discovery::{Changes, NothingAttached, Rescan, ScanError};
+use crate::discovery::{Changes, NothingAttached, Rescan, ScanError, Scope};
 use crate::plugin::{Registry, Stores};
 
 use super::destination::{DestinationError, PluginDestination};
@@ -21,7 +21,7 @@ use super::limits;
 use super::membership::Membership;
 use super::record::EntryId;
 use super::registration::{self, Candidate, Refused};
-use super::scheduler::{Limits, PoolId, Scheduler, Timing};
+use super::scheduler::{Limits, Pace, PoolId, Scheduler, Timing};
 use super::shared::{FEW, Shared};
 use super::{Fleet, watch, workers};
 
@@ -169,10 +169,6 @@ impl Fleet {
             self.shared.look(|state| state.scheduler.table.directories().map(|dir| dir.to_path_buf()).collect());
         let again = requests.clone();
         let watches = watch::start(&self.shared, requests, directories, interval).map_err(StartError::Threads)?;
-        for entry in rescans.keys() {
-            // What appeared between the first scan and the first watch. The receiver is right here.
-            let _ = again.send(*entry);
-        }
         let membership = Membership::new(Arc::clone(&self.shared), rescans, interval, again, watches.clone());
         self.shared.runtime.spawn(membership.run(receiver));
         self.watches = Some(watches);
@@ -193,7 +189,7 @@ pub(super) fn add_entry(shared: &Arc<Shared>, entry: Arc<Entry>, mode: Mode) -> 
     let timing = Timing {
         monitor_interval,
         sync_interval: entry.sync_interval,
-        sweep_interval: entry.monitor_interval.unwrap_or(Duration::from_secs(1)),
+        sweep: Pace::polled(entry.monitor_interval.unwrap_or(Duration::from_secs(1))),
         pool,
     };
     match vacant {
@@ -223,7 +219,7 @@ async fn first_scans(
             EntryTarget::Dir(spec) => {
                 let mut rescan = Rescan::new(spec.clone());
                 let scan = shared.runtime.spawn_blocking(move || {
-                    let changes = rescan.scan(&NothingAttached);
+                    let changes = rescan.scan(&Scope::All, &NothingAttached);
                     (rescan, changes)
                 });
                 scans.push((id, scan));

@@ -5,8 +5,9 @@
 //! write there ourselves is no news. Where the system's limit of watches is reached, the entry's files are looked at
 //! each monitor interval, as if there were no watches.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -16,9 +17,12 @@ use std::time::Duration;
 use notify::event::{CreateKind, EventKind, ModifyKind, RemoveKind};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 
+use crate::discovery::Scope;
+
 use super::entry::{Entry, EntryTarget};
 use super::membership::RescanRequests;
 use super::record::EntryId;
+use super::scheduler::Pace;
 use super::shared::Shared;
 
 /// Adds watches to a running fleet.
@@ -26,15 +30,15 @@ use super::shared::Shared;
 pub struct Watches(Sender<Command>);
 
 enum Command {
-    /// Watch these directories, if they are not watched yet; then scan the entry again for what came before.
+    /// Watch these directories, if they are not watched yet; then look again for what came into them before.
     Watch(Vec<PathBuf>, Option<EntryId>),
     /// A directory is gone, and its watch with it.
     Gone(PathBuf),
 }
 
 impl Watches {
-    /// Watches directories. If one of them was not watched yet, the entry is scanned again: what was made there before
-    /// the watch gave no event.
+    /// Watches directories. Those that were not watched yet are scanned again for the entry: what was made there before the
+    /// watch gave no event.
     pub fn add(&self, directories: Vec<PathBuf>, entry: Option<EntryId>) {
         // The thread ends with the fleet; then nothing needs to be watched.
         let _ = self.0.send(Command::Watch(directories, entry));
@@ -62,8 +66,10 @@ pub fn start(
     let mut keeper = Keeper { shared: shared_later, watcher, watched: HashSet::new(), failed: false, sweep, requests };
     let ready = Arc::clone(shared);
     std::thread::Builder::new().name("fleet-watch".to_owned()).spawn(move || {
-        keeper.add(directories);
+        let count = keeper.add(directories).len();
+        tracing::debug!(directories = count, "watching directories");
         keeper.relax(&ready);
+        keeper.look_again(&ready);
         drop(ready);
         keeper.run(&receiver);
     })?;
@@ -74,7 +80,8 @@ pub fn start(
 struct Keeper {
     shared: Weak<Shared>,
     watcher: RecommendedWatcher,
-    watched: HashSet<PathBuf>,
+    /// Hashes of 128 bits: the watcher has the paths, and does not show them.
+    watched: HashSet<u128>,
     /// The failure of a watch was reported.
     failed: bool,
     sweep: Duration,
@@ -87,13 +94,14 @@ impl Keeper {
         loop {
             match commands.recv_timeout(Duration::from_secs(1)) {
                 Ok(Command::Watch(directories, entry)) => {
-                    if let (true, Some(entry)) = (self.add(directories), entry) {
+                    let new = self.add(directories);
+                    if let (false, Some(entry)) = (new.is_empty(), entry) {
                         // The receiver ends with the fleet.
-                        let _ = self.requests.send(entry);
+                        let _ = self.requests.send((entry, Scope::Parts(new)));
                     }
                 }
                 Ok(Command::Gone(directory)) => {
-                    if self.watched.remove(&directory) {
+                    if self.watched.remove(&name_of(&directory)) {
                         // It may be gone already.
                         let _ = self.watcher.unwatch(&directory);
                     }
@@ -104,22 +112,23 @@ impl Keeper {
         }
     }
 
-    /// True if one of them is new.
-    fn add(&mut self, directories: Vec<PathBuf>) -> bool {
-        let before = self.watched.len();
+    /// Gives those that are new.
+    fn add(&mut self, directories: Vec<PathBuf>) -> BTreeSet<PathBuf> {
+        let mut new = BTreeSet::new();
         for directory in directories {
-            if self.watched.contains(&directory) {
+            if self.watched.contains(&name_of(&directory)) {
                 continue;
             }
             match self.watcher.watch(&directory, RecursiveMode::NonRecursive) {
                 Ok(()) => {
-                    self.watched.insert(directory);
+                    self.watched.insert(name_of(&directory));
+                    new.insert(directory);
                 }
                 Err(error) if is_missing(&error) => {}
                 Err(error) => self.give_up(&directory, &error),
             }
         }
-        self.watched.len() > before
+        new
     }
 
     /// Sweeps rarely what is watched.
@@ -127,11 +136,21 @@ impl Keeper {
         for (id, entry) in (0..).map(EntryId).zip(shared.entries()) {
             let monitor = entry.monitor_interval.unwrap_or_default();
             shared.update(|state, now| {
-                state.scheduler.set_sweep_interval(id, self.sweep.max(monitor), now);
+                state.scheduler.set_sweep(id, Pace::watched(self.sweep.max(monitor)), now);
             });
         }
         if self.failed {
             self.fall_back(shared, None);
+        }
+    }
+
+    /// What came between the first scan and the first watch gave no event.
+    fn look_again(&self, shared: &Arc<Shared>) {
+        for (id, entry) in (0..).map(EntryId).zip(shared.entries()) {
+            if matches!(&entry.target, EntryTarget::Dir(spec) if spec.watch) {
+                // The receiver ends with the fleet.
+                let _ = self.requests.send((id, Scope::All));
+            }
         }
     }
 
@@ -150,10 +169,19 @@ impl Keeper {
         for (id, entry) in (0..).map(EntryId).zip(shared.entries()) {
             if directory.is_none_or(|directory| reaches(&entry, directory)) {
                 let monitor = entry.monitor_interval.unwrap_or(self.sweep);
-                shared.update(|state, now| state.scheduler.set_sweep_interval(id, monitor, now));
+                shared.update(|state, now| state.scheduler.set_sweep(id, Pace::polled(monitor), now));
             }
         }
     }
+}
+
+fn name_of(directory: &Path) -> u128 {
+    let half = |salt: u8| {
+        let mut hasher = DefaultHasher::new();
+        (salt, directory).hash(&mut hasher);
+        u128::from(hasher.finish())
+    };
+    half(0) << 64 | half(1)
 }
 
 fn is_missing(error: &notify::Error) -> bool {
@@ -222,7 +250,7 @@ impl Listener {
         }
     }
 
-    /// Asks for a rescan of the watching entries that a path may concern.
+    /// Has the watching entries that a path may concern look at it.
     fn membership_may_differ(&self, shared: &Arc<Shared>, kind: EventKind, path: &Path) {
         let folder = matches!(kind, EventKind::Create(CreateKind::Folder) | EventKind::Remove(RemoveKind::Folder));
         let moved = matches!(kind, EventKind::Modify(ModifyKind::Name(_)));
@@ -231,7 +259,7 @@ impl Listener {
             let tree = (folder || moved) && (spec.recursive || path == spec.dir) && path.starts_with(&spec.dir);
             if spec.watch && (tree || spec.covers(path).is_some()) {
                 // The receiver ends with the fleet.
-                let _ = self.requests.send(id);
+                let _ = self.requests.send((id, Scope::part(path.to_owned())));
             }
         }
     }
@@ -241,7 +269,7 @@ impl Listener {
         tracing::warn!("the system dropped file events; looking at every file instead");
         shared.update(|state, now| state.scheduler.sweep_now(now));
         for (id, _) in (0..).map(EntryId).zip(shared.entries()) {
-            let _ = self.requests.send(id);
+            let _ = self.requests.send((id, Scope::All));
         }
     }
 }

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
+use crate::clock;
 use crate::db::Db;
 
 use super::local_work::{self, Subject};
 use super::record::{DbId, EntryId, Flags};
-use super::scheduler::{LocalAction, LocalDone, LocalFailure, LocalWork, SweepItem, SweepSeen};
+use super::scheduler::{LocalAction, LocalDone, LocalFailure, LocalWork, SweepItem, SweepSeen, SweepWork};
 use super::shared::Shared;
 
 /// Starts them.
@@ -45,14 +46,14 @@ fn keep_time(shared: &Arc<Shared>) {
 
 /// What a worker takes next.
 enum Task {
-    Sweep(Vec<SweepItem>),
+    Sweep(SweepWork),
     Local(Box<LocalWork<Db>>),
 }
 
 fn work(shared: &Arc<Shared>) {
     while let Some(task) = next(shared) {
         match task {
-            Task::Sweep(items) => sweep(shared, items),
+            Task::Sweep(work) => sweep(shared, &work),
             Task::Local(work) => local(shared, *work),
         }
     }
@@ -65,9 +66,8 @@ fn next(shared: &Arc<Shared>) -> Option<Task> {
             return None;
         }
         let now = shared.now();
-        let items = state.scheduler.take_sweep(now);
-        if !items.is_empty() {
-            return Some(Task::Sweep(items));
+        if let Some(work) = state.scheduler.take_sweep(now) {
+            return Some(Task::Sweep(work));
         }
         if let Some(work) = state.scheduler.take_local(now) {
             return Some(Task::Local(Box::new(work)));
@@ -76,13 +76,18 @@ fn next(shared: &Arc<Shared>) -> Option<Task> {
     }
 }
 
-fn sweep(shared: &Arc<Shared>, items: Vec<SweepItem>) {
-    let look = |item: SweepItem| {
+fn sweep(shared: &Arc<Shared>, work: &SweepWork) {
+    let started = clock::monotonic();
+    let look = |item: &SweepItem| {
         let seen = local_work::look(&item.path, item.link);
         SweepSeen { id: item.id, identity: seen.identity, stamp: seen.stamp, file: seen.file }
     };
-    let seen: Vec<SweepSeen> = items.into_iter().map(look).collect();
-    shared.update(|state, now| state.scheduler.finish_sweep(&seen, now));
+    let seen: Vec<SweepSeen> = work.items.iter().map(look).collect();
+    let took = started.elapsed();
+    shared.update(|state, now| {
+        state.scheduler.finish_sweep(&seen, now);
+        state.scheduler.rest_after(work, took, now);
+    });
 }
 
 fn local(shared: &Arc<Shared>, work: LocalWork<Db>) {

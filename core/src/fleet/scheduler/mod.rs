@@ -31,7 +31,7 @@ use super::table::Table;
 pub use levels::{LevelsEnd, LevelsWork};
 pub use lifecycle::Admission;
 pub use local::{LocalAction, LocalDone, LocalFailure, LocalReport, LocalWork};
-pub use sweep::{SweepItem, SweepSeen};
+pub use sweep::{Pace, SweepItem, SweepSeen, SweepWork};
 pub use upload::{UploadEnd, UploadWork};
 
 /// A store that databases share: its queue, its limit.
@@ -45,8 +45,8 @@ pub struct Timing {
     pub monitor_interval: Option<Duration>,
     /// The pace of uploads.
     pub sync_interval: Duration,
-    /// How often unattached files are looked at; longer than `monitor_interval` while a watch reports changes.
-    pub sweep_interval: Duration,
+    /// How often unattached files are looked at; more rarely than each `monitor_interval` while a watch reports changes.
+    pub sweep: Pace,
     /// The store.
     pub pool: PoolId,
 }
@@ -182,11 +182,11 @@ impl<D: HotDb> Scheduler<D> {
     }
 
     /// Changes how often an entry's files are looked at.
-    pub fn set_sweep_interval(&mut self, entry: EntryId, interval: Duration, now: Tick) {
+    pub fn set_sweep(&mut self, entry: EntryId, sweep: Pace, now: Tick) {
         if let Some(timing) = self.timings.get_mut(entry.0 as usize)
-            && timing.sweep_interval != interval
+            && timing.sweep != sweep
         {
-            timing.sweep_interval = interval;
+            timing.sweep = sweep;
             self.arrange_sweeps(now);
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! A cursor walks the slots of the table; a sweep holds nothing for a single database.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,11 +15,40 @@ use super::Scheduler;
 /// Slots that one step looks at, at most.
 const STEP: u32 = 1024;
 
-/// All databases whose entries want the same interval.
+/// How files are looked at although nothing reported a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pace {
+    /// Each file once in this time, if that costs little.
+    pub interval: Duration,
+    /// After a step the sweep rests for at least this many times as long as the step took.
+    pub rest: u32,
+}
+
+impl Pace {
+    /// Where events report changes: a large fleet is looked at more rarely, for at most 1/400 of a core.
+    pub const fn watched(interval: Duration) -> Pace {
+        Pace { interval, rest: 400 }
+    }
+
+    /// Where nothing else notices a change.
+    pub const fn polled(interval: Duration) -> Pace {
+        Pace { interval, rest: 3 }
+    }
+}
+
+/// All databases whose entries want the same pace.
 pub(super) struct Sweep {
-    interval: Duration,
+    pace: Pace,
     cursor: u32,
     next: Tick,
+}
+
+/// Files to look at.
+pub struct SweepWork {
+    /// The sweep they are a step of; `None` if somebody asked for them.
+    pace: Option<Pace>,
+    /// Never empty.
+    pub items: Vec<SweepItem>,
 }
 
 /// A file to look at.
@@ -49,13 +79,13 @@ impl<D: HotDb> Scheduler<D> {
         if self.closing {
             return;
         }
-        let wanted: std::collections::BTreeSet<Duration> =
-            self.timings.iter().filter(|timing| timing.monitor_interval.is_some()).map(|t| t.sweep_interval).collect();
-        self.sweeps.retain(|sweep| wanted.contains(&sweep.interval));
-        for interval in wanted {
-            if !self.sweeps.iter().any(|sweep| sweep.interval == interval) {
+        let wanted: BTreeSet<Pace> =
+            self.timings.iter().filter(|timing| timing.monitor_interval.is_some()).map(|t| t.sweep).collect();
+        self.sweeps.retain(|sweep| wanted.contains(&sweep.pace));
+        for pace in wanted {
+            if !self.sweeps.iter().any(|sweep| sweep.pace == pace) {
                 // It begins at once: what happened before is unknown.
-                self.sweeps.push(Sweep { interval, cursor: 0, next: now });
+                self.sweeps.push(Sweep { pace, cursor: 0, next: now });
             }
         }
         let shortest = self.timings.iter().filter_map(|timing| timing.monitor_interval).min();
@@ -103,14 +133,13 @@ impl<D: HotDb> Scheduler<D> {
         !self.touched.is_empty() || self.sweeps.iter().any(|sweep| sweep.next <= now)
     }
 
-    /// The files to look at now; empty while no step is due.
-    pub fn take_sweep(&mut self, now: Tick) -> Vec<SweepItem> {
-        let mut ids = self.take_touched();
-        if ids.is_empty() {
-            ids = self.take_step(now);
-        }
+    /// The files to look at now; `None` while there are none.
+    pub fn take_sweep(&mut self, now: Tick) -> Option<SweepWork> {
+        let touched = self.take_touched();
+        let (pace, ids) = if touched.is_empty() { self.take_step(now)? } else { (None, touched) };
         let link = |id| self.table.get(id).is_some_and(|record| record.flags.has(Flags::LINK));
-        ids.into_iter().map(|id| SweepItem { id, path: self.table.path(id), link: link(id) }).collect()
+        let items = ids.into_iter().map(|id| SweepItem { id, path: self.table.path(id), link: link(id) });
+        Some(SweepWork { pace, items: items.collect() })
     }
 
     fn take_touched(&mut self) -> Vec<DbId> {
@@ -124,26 +153,34 @@ impl<D: HotDb> Scheduler<D> {
         ids
     }
 
-    fn take_step(&mut self, now: Tick) -> Vec<DbId> {
+    fn take_step(&mut self, now: Tick) -> Option<(Option<Pace>, Vec<DbId>)> {
         let slots = self.table.slots();
-        let Some(index) = self.sweeps.iter().position(|sweep| sweep.next <= now) else { return Vec::new() };
-        let sweep = &mut self.sweeps[index];
-        let interval = sweep.interval;
+        let sweep = self.sweeps.iter_mut().find(|sweep| sweep.next <= now)?;
+        let pace = sweep.pace;
         let steps = slots.div_ceil(STEP).max(1);
         let from = if sweep.cursor >= slots { 0 } else { sweep.cursor };
         let to = from.saturating_add(slots.div_ceil(steps)).min(slots);
         sweep.cursor = to;
         // At least a millisecond, or a table of millions would never let go of the lock.
-        sweep.next = now.after((interval / steps).max(Duration::from_millis(1)));
-        (from..to).map(DbId).filter(|id| self.sweepable(*id, interval)).collect()
+        sweep.next = now.after((pace.interval / steps).max(Duration::from_millis(1)));
+        let ids: Vec<DbId> = (from..to).map(DbId).filter(|id| self.sweepable(*id, pace)).collect();
+        (!ids.is_empty()).then_some((Some(pace), ids))
     }
 
-    fn sweepable(&self, id: DbId, interval: Duration) -> bool {
+    fn sweepable(&self, id: DbId, pace: Pace) -> bool {
         let Some(record) = self.table.get(id) else { return false };
         let due_soon = record.lane(Lane::Local).phase != Phase::Idle;
         let wanted =
-            self.timing(record.entry).is_some_and(|t| t.sweep_interval == interval && t.monitor_interval.is_some());
+            self.timing(record.entry).is_some_and(|t| t.sweep == pace && t.monitor_interval.is_some());
         wanted && !due_soon && !record.flags.has(Flags::STOPPED) && !record.flags.has(Flags::REMOVING)
+    }
+
+    /// A sweep's step took this long: the next one waits as long as the pace asks.
+    pub fn rest_after(&mut self, work: &SweepWork, took: Duration, now: Tick) {
+        let Some(pace) = work.pace else { return };
+        if let Some(sweep) = self.sweeps.iter_mut().find(|sweep| sweep.pace == pace) {
+            sweep.next = sweep.next.max(now.after(took * pace.rest));
+        }
     }
 
     /// Compares what was seen with what is known.

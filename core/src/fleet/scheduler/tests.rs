@@ -72,7 +72,7 @@ impl Bench {
 
     fn work(&mut self, done: &mut Vec<(DbId, &'static str)>) -> bool {
         let mut worked = false;
-        for item in self.scheduler.take_sweep(self.now) {
+        for item in self.scheduler.take_sweep(self.now).map(|work| work.items).unwrap_or_default() {
             let seen = SweepSeen {
                 id: item.id,
                 identity: self.scheduler.table.get(item.id).and_then(|record| record.identity),
@@ -136,7 +136,7 @@ impl Bench {
 }
 
 fn timing(pool: u32) -> Timing {
-    Timing { monitor_interval: Some(SECOND), sync_interval: SECOND, sweep_interval: SECOND, pool: PoolId(pool) }
+    Timing { monitor_interval: Some(SECOND), sync_interval: SECOND, sweep: Pace::polled(SECOND), pool: PoolId(pool) }
 }
 
 #[test]
