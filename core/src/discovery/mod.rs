@@ -30,8 +30,8 @@ pub use error::ScanError;
 pub use meta::{MetaCollision, MetaLocation, is_state_directory_name};
 pub use pattern::{Pattern, PatternError};
 pub use rescan::{Changes, Replaced, Rescan};
-pub use scope::Scope;
 pub use scan::{Found, Scan, scan};
+pub use scope::Scope;
 pub use skipped::{Problem, SkipReason, Skipped};
 
 /// One configured directory: what the keys `dir`, `pattern`, `exclude`, `recursive` and `watch` say.

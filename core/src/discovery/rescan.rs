@@ -106,17 +106,16 @@ impl Rescan {
             return;
         }
         let identity = |verdict: &Verdict| match verdict {
-            Verdict::Database(stamp) => Some(stamp.identity),
+            Verdict::Database(identity) => Some(*identity),
             _ => None,
         };
         let names = self.known.iter().filter_map(|(path, verdict)| Some((identity(verdict)?, path)));
         let owners: HashMap<FileIdentity, &PathBuf> = names.collect();
         for one in new {
-            if let Verdict::Database(stamp) = one.verdict
-                && let Some(owner) = owners.get(&stamp.identity)
+            if let Verdict::Database(identity) = one.verdict
+                && let Some(owner) = owners.get(&identity)
             {
-                let reason = SkipReason::SameFile { path: self.spec.dir.join(owner) };
-                one.verdict = Verdict::Skip(reason, Some(stamp));
+                one.verdict = Verdict::skip(SkipReason::SameFile { path: self.spec.dir.join(owner) });
             }
         }
     }
@@ -125,24 +124,24 @@ impl Rescan {
     fn compare(&mut self, then: Option<Verdict>, now: Seen, changes: &mut Changes) {
         let Seen { relative, is_link, verdict } = now;
         match (&then, &verdict) {
-            (Some(Verdict::Database(before)), Verdict::Database(after)) if before.identity == after.identity => {}
+            (Some(Verdict::Database(before)), Verdict::Database(after)) if before == after => {}
             (_, Verdict::Database(after)) => {
                 let Some(now) = found(&self.spec, &relative, is_link, *after) else { return };
                 match then {
                     Some(Verdict::Database(before)) => {
-                        changes.replaced.push(Replaced { before: before.identity, now });
+                        changes.replaced.push(Replaced { before, now });
                     }
                     _ => changes.added.push(now),
                 }
             }
-            (_, Verdict::Skip(reason, _)) => {
+            (_, Verdict::Skip(skip)) => {
                 let path = self.spec.dir.join(&relative);
-                let reported = matches!(&then, Some(Verdict::Skip(before, _)) if before == reason);
+                let reported = matches!(&then, Some(Verdict::Skip(before)) if before.reason == skip.reason);
                 if matches!(then, Some(Verdict::Database(_))) {
                     changes.removed.push(path.clone());
                 }
                 if !reported {
-                    changes.skipped.push(Skipped { path, reason: reason.clone() });
+                    changes.skipped.push(Skipped { path, reason: skip.reason.clone() });
                 }
             }
             // Whatever was known stays; the problem is listed.

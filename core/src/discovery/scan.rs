@@ -61,8 +61,10 @@ pub fn scan(spec: &DirSpec) -> Result<Scan, ScanError> {
     let mut scan = Scan { problems: survey.problems, ..Scan::default() };
     for seen in survey.seen {
         match seen.verdict {
-            Verdict::Database(stamp) => scan.found.extend(found(spec, &seen.relative, seen.is_link, stamp)),
-            Verdict::Skip(reason, _) => scan.skipped.push(Skipped { path: spec.dir.join(&seen.relative), reason }),
+            Verdict::Database(identity) => scan.found.extend(found(spec, &seen.relative, seen.is_link, identity)),
+            Verdict::Skip(skip) => {
+                scan.skipped.push(Skipped { path: spec.dir.join(&seen.relative), reason: skip.reason })
+            }
             Verdict::Unreadable => {}
         }
     }
@@ -70,11 +72,11 @@ pub fn scan(spec: &DirSpec) -> Result<Scan, ScanError> {
 }
 
 /// Names a database for the caller. `None` only if a link vanished since: then there is nothing to replicate.
-pub(super) fn found(spec: &DirSpec, relative: &Path, is_link: bool, stamp: Stamp) -> Option<Found> {
+pub(super) fn found(spec: &DirSpec, relative: &Path, is_link: bool, identity: FileIdentity) -> Option<Found> {
     let path = spec.dir.join(relative);
     let file = if is_link { std::fs::canonicalize(&path).ok()? } else { path.clone() };
     let relative = DbPath::parse(relative.as_os_str().as_bytes()).ok()?;
-    Some(Found { path, file, relative, identity: stamp.identity })
+    Some(Found { path, file, relative, identity })
 }
 
 /// What a file looked like from outside.
@@ -95,11 +97,25 @@ impl Stamp {
 /// The judgement on one candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    Database(Stamp),
-    /// With the stamp, if there was something to stat.
-    Skip(SkipReason, Option<Stamp>),
+    Database(FileIdentity),
+    /// Boxed: nearly all of 100,000 names are databases, and all are remembered.
+    Skip(Box<Skip>),
     /// It may or may not be one; whoever knew it before keeps what they knew.
     Unreadable,
+}
+
+/// A candidate that is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Skip {
+    pub(super) reason: SkipReason,
+    /// If there was something to stat.
+    stamp: Option<Stamp>,
+}
+
+impl Verdict {
+    pub(super) fn skip(reason: SkipReason) -> Verdict {
+        Verdict::Skip(Box::new(Skip { reason, stamp: None }))
+    }
 }
 
 /// One candidate after the look.
@@ -141,7 +157,7 @@ pub(super) fn survey(
     seen.extend(skipped.into_iter().map(|(relative, reason)| Seen {
         relative,
         is_link: false,
-        verdict: Verdict::Skip(reason, None),
+        verdict: Verdict::skip(reason),
     }));
     one_name_per_file(spec, &mut seen, remembered);
     Ok(Survey { seen, directories, problems })
@@ -158,11 +174,11 @@ fn judge(
     let path = spec.dir.join(&relative);
     let is_link = matches!(kind, CandidateKind::Link);
     let judged = match kind {
-        CandidateKind::NotAFile(kind) => Ok(Verdict::Skip(SkipReason::NotAFile(kind), None)),
+        CandidateKind::NotAFile(kind) => Ok(Verdict::skip(SkipReason::NotAFile(kind))),
         CandidateKind::File | CandidateKind::Link => match std::fs::metadata(&path) {
             Ok(metadata) => judge_file(&path, &metadata, remembered(&relative), attachments),
             Err(error) if error.kind() != ErrorKind::NotFound => Err(system_text(&error)),
-            Err(_) if is_link => Ok(Verdict::Skip(SkipReason::DanglingLink, None)),
+            Err(_) if is_link => Ok(Verdict::skip(SkipReason::DanglingLink)),
             Err(_) => return None,
         },
     };
@@ -181,7 +197,7 @@ fn judge_file(
     attachments: &dyn Attachments,
 ) -> Result<Verdict, String> {
     let stamp = Stamp::of(metadata);
-    let skip = |reason: SkipReason| Ok(Verdict::Skip(reason, Some(stamp)));
+    let skip = |reason: SkipReason| Ok(Verdict::Skip(Box::new(Skip { reason, stamp: Some(stamp) })));
     if metadata.is_dir() {
         return skip(SkipReason::LinkToDirectory);
     }
@@ -190,19 +206,21 @@ fn judge_file(
     }
     match remembered {
         // A known database stays one while it is the same file: what becomes of its content is for `db` to say.
-        Some(Verdict::Database(before)) if before.identity == stamp.identity => return Ok(Verdict::Database(stamp)),
-        Some(Verdict::Skip(SkipReason::NotADatabase(reason), Some(before))) if *before == stamp => {
-            return skip(reason.clone().into());
+        Some(Verdict::Database(before)) if *before == stamp.identity => return Ok(Verdict::Database(*before)),
+        Some(Verdict::Skip(before)) if before.stamp == Some(stamp) => {
+            if let SkipReason::NotADatabase(reason) = &before.reason {
+                return skip(reason.clone().into());
+            }
         }
         _ => {}
     }
     if stamp.size < DATABASE_HEADER_LEN as u64 {
         return skip(too_short(stamp.size).into());
     }
-    let mut judged = Ok(Verdict::Database(stamp));
+    let mut judged = Ok(Verdict::Database(stamp.identity));
     attachments.unless_attached(stamp.identity, &mut || {
         judged = match header::check(path) {
-            Ok(_) => Ok(Verdict::Database(stamp)),
+            Ok(_) => Ok(Verdict::Database(stamp.identity)),
             Err(NotADatabase::Unreadable(message)) => Err(message),
             Err(reason) => skip(reason.into()),
         };
@@ -222,11 +240,11 @@ fn one_name_per_file(spec: &DirSpec, seen: &mut [Seen], remembered: &Remembered<
     by_rank.sort_by_key(|&index| rank(&seen[index]));
     let mut owners: HashMap<FileIdentity, usize> = HashMap::new();
     for index in by_rank {
-        let Verdict::Database(stamp) = seen[index].verdict else { continue };
-        let owner = *owners.entry(stamp.identity).or_insert(index);
+        let Verdict::Database(identity) = seen[index].verdict else { continue };
+        let owner = *owners.entry(identity).or_insert(index);
         if owner != index {
             let path = spec.dir.join(&seen[owner].relative);
-            seen[index].verdict = Verdict::Skip(SkipReason::SameFile { path }, Some(stamp));
+            seen[index].verdict = Verdict::skip(SkipReason::SameFile { path });
         }
     }
 }

@@ -155,10 +155,9 @@ fn walk_below(
         match entry.client_state {
             Decision::Enter => walked.directories.push(relative.to_owned()),
             Decision::Skip(reason) => walked.skipped.push((relative.to_owned(), reason)),
-            Decision::Take => walked.candidates.push(Candidate {
-                relative: relative.to_owned(),
-                kind: CandidateKind::of(entry.file_type),
-            }),
+            Decision::Take => walked
+                .candidates
+                .push(Candidate { relative: relative.to_owned(), kind: CandidateKind::of(entry.file_type) }),
         }
     }
     let mut cut_short = cut_short.lock().unwrap_or_else(PoisonError::into_inner);

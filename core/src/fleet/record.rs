@@ -4,7 +4,6 @@
 //! failures, no handles. What only busy or failing databases need lives in side maps of the scheduler.
 
 use std::ffi::OsStr;
-use std::sync::Arc;
 
 use crate::ltx::{Level, Txid};
 use crate::metrics::DatabaseMetrics;
@@ -240,8 +239,8 @@ pub struct Record {
     pub entry: EntryId,
     /// Where it lies.
     pub dir: DirId,
-    /// Its file name, shared with the index.
-    pub name: Arc<OsStr>,
+    /// Its file name.
+    pub name: Box<OsStr>,
     /// Which file it was when last looked at; `None` while none was seen.
     pub identity: Option<Identity>,
     /// Hash of what `stat` said: while cold of the file and its WAL when it was detached, while attached of the file
@@ -265,7 +264,7 @@ pub struct Record {
 
 impl Record {
     /// A row about which nothing is known yet.
-    pub fn new(entry: EntryId, dir: DirId, name: Arc<OsStr>, identity: Option<Identity>) -> Record {
+    pub fn new(entry: EntryId, dir: DirId, name: Box<OsStr>, identity: Option<Identity>) -> Record {
         Record {
             entry,
             dir,

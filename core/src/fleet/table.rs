@@ -1,18 +1,22 @@
 //! The table of databases: a slab of records, found by path and by identity.
 //!
-//! Directories are stored once. Knows nothing of schedules or work.
+//! Directories are stored once, and the indexes hold row numbers only: of 100,000 databases, each in a directory of its
+//! own, every byte here is paid 100,000 times. Knows nothing of schedules or work.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hashbrown::HashTable;
+
 use super::record::{DbId, DirId, EntryId, Identity, Record};
 
-/// A directory and the databases in it.
+/// A directory with databases in it.
 struct Directory {
     path: Arc<Path>,
-    files: HashMap<Arc<OsStr>, DbId>,
+    /// How many.
+    files: u32,
 }
 
 /// All records.
@@ -22,8 +26,11 @@ pub struct Table {
     free: Vec<u32>,
     directories: Vec<Option<Directory>>,
     free_directories: Vec<u32>,
-    by_directory: HashMap<Arc<Path>, DirId>,
-    by_identity: HashMap<Identity, DbId>,
+    /// By directory and name.
+    by_name: HashTable<DbId>,
+    by_directory: HashTable<DirId>,
+    by_identity: HashTable<DbId>,
+    hasher: RandomState,
 }
 
 impl Table {
@@ -37,8 +44,7 @@ impl Table {
         }
         let (parent, name) = split(path);
         let dir = self.intern(parent);
-        let name: Arc<OsStr> = Arc::from(name);
-        let record = Record::new(entry, dir, Arc::clone(&name), identity);
+        let record = Record::new(entry, dir, Box::from(name), None);
         let id = match self.free.pop() {
             Some(free) => {
                 self.rows[free as usize] = Some(record);
@@ -50,28 +56,35 @@ impl Table {
             }
         };
         if let Some(directory) = &mut self.directories[dir.0 as usize] {
-            directory.files.insert(name, id);
+            directory.files += 1;
         }
-        if let Some(identity) = identity {
-            self.by_identity.entry(identity).or_insert(id);
-        }
+        let hash = self.hash(&(dir.0, name));
+        let (rows, hasher) = (&self.rows, &self.hasher);
+        let rehash = |id: &DbId| row(rows, *id).map_or(0, |record| hasher.hash_one((record.dir.0, &*record.name)));
+        self.by_name.insert_unique(hash, id, rehash);
+        self.set_identity(id, identity);
         Ok(id)
     }
 
     /// Forgets a row.
     pub fn remove(&mut self, id: DbId) -> Option<Record> {
+        self.set_identity(id, None);
+        let hash = self.get(id).map(|record| self.hash(&(record.dir.0, &*record.name)))?;
+        if let Ok(found) = self.by_name.find_entry(hash, |other| *other == id) {
+            found.remove();
+        }
         let record = self.rows.get_mut(id.0 as usize)?.take()?;
         self.free.push(id.0);
-        if let Some(identity) = record.identity {
-            self.drop_identity(identity, id);
-        }
         let slot = &mut self.directories[record.dir.0 as usize];
         let emptied = slot.as_mut().is_some_and(|directory| {
-            directory.files.remove(&record.name);
-            directory.files.is_empty()
+            directory.files -= 1;
+            directory.files == 0
         });
         if emptied && let Some(directory) = slot.take() {
-            self.by_directory.remove(&directory.path);
+            let hash = self.hash(&directory.path);
+            if let Ok(found) = self.by_directory.find_entry(hash, |other| *other == record.dir) {
+                found.remove();
+            }
             self.free_directories.push(record.dir.0);
         }
         Some(record)
@@ -80,39 +93,43 @@ impl Table {
     /// The row of a path.
     pub fn find(&self, path: &Path) -> Option<DbId> {
         let (parent, name) = split(path);
-        let dir = self.by_directory.get(parent)?;
-        self.directories[dir.0 as usize].as_ref()?.files.get(name).copied()
+        let dir = self.find_directory(parent)?;
+        let is_it = |id: &DbId| self.get(*id).is_some_and(|record| record.dir == dir && *record.name == *name);
+        self.by_name.find(self.hash(&(dir.0, name)), is_it).copied()
     }
 
     /// The row that was first seen with this identity.
     pub fn find_identity(&self, identity: Identity) -> Option<DbId> {
-        self.by_identity.get(&identity).copied()
+        let is_it = |id: &DbId| self.get(*id).is_some_and(|record| record.identity == Some(identity));
+        self.by_identity.find(self.hash(&identity), is_it).copied()
     }
 
     /// Notes that another file stands at the row's path now.
     pub fn set_identity(&mut self, id: DbId, identity: Option<Identity>) {
-        let Some(record) = self.get_mut(id) else { return };
-        let old = std::mem::replace(&mut record.identity, identity);
-        if old == identity {
-            return;
-        }
+        let Some(old) = self.get(id).map(|record| record.identity).filter(|old| *old != identity) else { return };
         if let Some(old) = old {
-            self.drop_identity(old, id);
+            let hash = self.hash(&old);
+            if let Ok(found) = self.by_identity.find_entry(hash, |other| *other == id) {
+                found.remove();
+            }
         }
-        if let Some(new) = identity {
-            self.by_identity.entry(new).or_insert(id);
+        if let Some(record) = self.get_mut(id) {
+            record.identity = identity;
         }
-    }
-
-    fn drop_identity(&mut self, identity: Identity, id: DbId) {
-        if self.by_identity.get(&identity) == Some(&id) {
-            self.by_identity.remove(&identity);
+        // The first one keeps it: what else has this identity is another name of the same file.
+        if let Some(new) = identity
+            && self.find_identity(new).is_none()
+        {
+            let hash = self.hash(&new);
+            let (rows, hasher) = (&self.rows, &self.hasher);
+            let identity_of = |id: &DbId| row(rows, *id).and_then(|record| record.identity);
+            self.by_identity.insert_unique(hash, id, |id| identity_of(id).map_or(0, |one| hasher.hash_one(one)));
         }
     }
 
     /// A row.
     pub fn get(&self, id: DbId) -> Option<&Record> {
-        self.rows.get(id.0 as usize)?.as_ref()
+        row(&self.rows, id)
     }
 
     /// A row, to change. Its `identity` changes by [`Table::set_identity`] only.
@@ -153,25 +170,44 @@ impl Table {
         self.rows.len() as u32
     }
 
+    fn find_directory(&self, path: &Path) -> Option<DirId> {
+        let is_it = |id: &DirId| directory(&self.directories, *id).is_some_and(|directory| *directory.path == *path);
+        self.by_directory.find(self.hash(&path), is_it).copied()
+    }
+
     fn intern(&mut self, path: &Path) -> DirId {
-        if let Some(id) = self.by_directory.get(path) {
-            return *id;
+        if let Some(id) = self.find_directory(path) {
+            return id;
         }
-        let path: Arc<Path> = Arc::from(path);
-        let directory = Some(Directory { path: Arc::clone(&path), files: HashMap::new() });
+        let added = Some(Directory { path: Arc::from(path), files: 0 });
         let id = match self.free_directories.pop() {
             Some(free) => {
-                self.directories[free as usize] = directory;
+                self.directories[free as usize] = added;
                 DirId(free)
             }
             None => {
-                self.directories.push(directory);
+                self.directories.push(added);
                 DirId((self.directories.len() - 1) as u32)
             }
         };
-        self.by_directory.insert(path, id);
+        let hash = self.hash(&path);
+        let (directories, hasher) = (&self.directories, &self.hasher);
+        let rehash = |id: &DirId| directory(directories, *id).map_or(0, |directory| hasher.hash_one(&*directory.path));
+        self.by_directory.insert_unique(hash, id, rehash);
         id
     }
+
+    fn hash(&self, value: &impl Hash) -> u64 {
+        self.hasher.hash_one(value)
+    }
+}
+
+fn row(rows: &[Option<Record>], id: DbId) -> Option<&Record> {
+    rows.get(id.0 as usize)?.as_ref()
+}
+
+fn directory(directories: &[Option<Directory>], id: DirId) -> Option<&Directory> {
+    directories.get(id.0 as usize)?.as_ref()
 }
 
 /// The directory and the name of a database file.

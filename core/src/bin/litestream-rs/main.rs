@@ -22,6 +22,11 @@ use args::{Command, PROGRAM, ParseError};
 use exit_code::Exit;
 use failure::UsageError;
 
+/// Gives memory back to the system after a burst of work. With the system's allocator, a fleet of 100,000 databases keeps
+/// three times of what it needs for good once all of them were busy.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> Exit {
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
     run(&arguments).unwrap_or_else(|error| {

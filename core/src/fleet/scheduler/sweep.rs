@@ -170,8 +170,7 @@ impl<D: HotDb> Scheduler<D> {
     fn sweepable(&self, id: DbId, pace: Pace) -> bool {
         let Some(record) = self.table.get(id) else { return false };
         let due_soon = record.lane(Lane::Local).phase != Phase::Idle;
-        let wanted =
-            self.timing(record.entry).is_some_and(|t| t.sweep == pace && t.monitor_interval.is_some());
+        let wanted = self.timing(record.entry).is_some_and(|t| t.sweep == pace && t.monitor_interval.is_some());
         wanted && !due_soon && !record.flags.has(Flags::STOPPED) && !record.flags.has(Flags::REMOVING)
     }
 
