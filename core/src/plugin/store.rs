@@ -180,6 +180,12 @@ impl Store {
         self.layered.close().await
     }
 
+    /// The layers below retry, for tests that need a call which callers do not have.
+    #[cfg(test)]
+    pub(super) fn layered(&self) -> &dyn Storage {
+        &*self.layered
+    }
+
     fn check_limits(&self, request: &WriteRequest) -> Result<()> {
         let (key, max_key) = (request.key.as_bytes().len(), self.capability.max_key as usize);
         if key > max_key {

@@ -4,14 +4,18 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use futures::TryStreamExt;
-use litestream_sdk::conformance::{Settings, Subject, fresh_root, run};
+use litestream_sdk::bridge::{SELF_TEST_LOG, SELF_TEST_PANIC};
+use litestream_sdk::conformance::{Outcome, Settings, Subject, fresh_root, run};
 use litestream_sdk::describe::{ConfigureAnswer, ConfigureRequest, Configured};
-use litestream_sdk::{DbPath, ErrorKind, ListRequest, Location, ReadRequest, Timestamp, WriteRequest};
+use litestream_sdk::{DbPath, ErrorKind, ListRequest, Location, ReadRequest, ReplicaPath, Timestamp, WriteRequest};
 use litestream_sdk_abi::RECORD_MAGIC;
 use tempfile::TempDir;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 use super::*;
 
@@ -261,4 +265,68 @@ async fn a_loaded_plugin_keeps_every_promise_of_the_contract() {
         .with_configure(plugin.description().clone(), request, move |request| configuring.configure(request));
     let report = run(&subject, &fresh_root(&place), &Settings::default()).await;
     assert!(report.is_ok(), "{report}");
+    let panicked = report.results.iter().find(|check| check.id == "P2").unwrap();
+    assert_eq!(panicked.outcome, Outcome::Ok, "a loaded library can be made to panic\n{report}");
+}
+
+/// Each library has copies of `tracing`, `log` and the panic hook of its own. What is written there has to come out here.
+#[tokio::test]
+async fn what_a_loaded_plugin_logs_and_panics_comes_out_in_our_log() {
+    let (dir, data) = (plugins(&["file"]), tempfile::tempdir().unwrap());
+    let plugin = discover(&[&dir]).for_type("file").unwrap();
+    let request = at_path(data.path());
+    let store = plugin.open(&request).await.unwrap();
+    let log = Captured::default();
+    let filtered = log.clone().with_filter(LevelFilter::INFO);
+    let _listening = tracing::subscriber::set_default(tracing_subscriber::registry().with(filtered));
+    store.extension(SELF_TEST_LOG, "a line of the plugin".into()).await.unwrap();
+    let error = store.extension(SELF_TEST_PANIC, Bytes::new()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::PLUGIN_PANIC);
+
+    let lines = log.0.lock().unwrap().clone();
+    let text = lines.join("\n");
+    assert_eq!(lines.len(), 3, "{text}");
+    for line in &lines[..2] {
+        assert!(line.contains("INFO") && line.contains("a line of the plugin"), "{text}");
+        assert!(line.contains("plugin=\"file\"") && line.contains("from=\"sdk::self_test\""), "{text}");
+    }
+    assert!(lines[0].contains("through=tracing"), "{text}");
+    assert!(lines[2].contains("ERROR") && lines[2].contains("panic in the plugin: "), "{text}");
+    assert!(lines[2].contains("sdk/src/bridge/plugin.rs"), "where it panicked: {text}");
+    assert!(store.stat(&ReplicaPath::default().object("absent").unwrap()).await.is_err(), "it still answers");
+}
+
+/// A plugin that panics is opened again by the layers, and nobody but the panicking call notices.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_a_loaded_plugin_costs_one_call() {
+    let (dir, data) = (plugins(&["file"]), tempfile::tempdir().unwrap());
+    let plugin = discover(&[&dir]).for_type("file").unwrap();
+    let request = at_path(data.path());
+    let stores = Stores::new(ByteBudget::new(16 << 20), None);
+    let store = stores.open(&plugin, &request, &configured(&plugin, &request)).await.unwrap();
+    let key = plugin.places(&configured(&plugin, &request)).unwrap().remove(0).object("a").unwrap();
+    let write = async |text: &str| {
+        let source = BytesSource(Bytes::copy_from_slice(text.as_bytes()));
+        store.write(WriteRequest::new(key.clone(), Timestamp(1)), &source, Urgency::Background).await
+    };
+    write("before").await.unwrap();
+    let panicked = store.layered().extension(SELF_TEST_PANIC, Bytes::new()).await;
+    assert_eq!(panicked.unwrap_err().kind, ErrorKind::PLUGIN_PANIC);
+    write("after!").await.unwrap();
+    assert_eq!(store.stat(&key, Urgency::Interactive).await.unwrap().size, 6);
+    stores.close().await;
+}
+
+/// Log lines as text: level, message and fields.
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<String>>>);
+
+impl<S: tracing::Subscriber> Layer<S> for Captured {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        let mut line = event.metadata().level().to_string();
+        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+            line.push_str(&format!(" {}={value:?}", field.name()));
+        });
+        self.0.lock().unwrap().push(line);
+    }
 }

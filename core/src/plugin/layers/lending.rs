@@ -1,7 +1,10 @@
 //! Memory for the bodies of writes: reserved before the write begins, counted chunk by chunk while the plugin holds it.
+//! Memory for reads: reserved while the plugin fetches a chunk.
 //!
-//! The plugin need not be trusted for this. Each chunk carries a guard, and what the plugin frees is what it gives back;
-//! while it holds as much as it was granted, it gets no more.
+//! For writes the plugin need not be trusted. Each chunk carries a guard, and what the plugin frees is what it gives
+//! back; while it holds as much as it was granted, it gets no more. For reads it is: `Capability::read_buffer` is what it
+//! says that one read may hold. Between two chunks nothing is reserved, as no place is held then, so that a restore can
+//! keep hundreds of files open for its merge.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,6 +103,17 @@ fn lent(body: Body, loan: Arc<Loan>) -> impl Stream<Item = Result<Bytes>> + Send
     })
 }
 
+/// The same body, each chunk fetched with memory for it.
+fn fetched(body: Body, budget: ByteBudget, buffer: u64) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+    stream::try_unfold((body, budget), move |(mut body, budget)| async move {
+        let chunk = {
+            let _reserved = budget.reserve_read(buffer).await;
+            body.next().await?
+        };
+        Ok(chunk.map(|chunk| (chunk, (body, budget))))
+    })
+}
+
 #[async_trait]
 impl Storage for Lending {
     fn capability(&self) -> Capability {
@@ -115,7 +129,13 @@ impl Storage for Lending {
     }
 
     async fn read(&self, request: ReadRequest) -> Result<(Option<ObjectInfo>, Body)> {
-        self.inner.read(request).await
+        let buffer = self.inner.capability().read_buffer.min(request.len.unwrap_or(u64::MAX));
+        let (info, body) = {
+            let _reserved = self.budget.reserve_read(buffer).await;
+            self.inner.read(request).await?
+        };
+        let size = body.size_hint();
+        Ok((info, super::hinted(Body::new(fetched(body, self.budget.clone(), buffer)), size)))
     }
 
     async fn write(&self, request: WriteRequest, body: Body) -> Result<ObjectInfo> {

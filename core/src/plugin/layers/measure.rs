@@ -43,13 +43,14 @@ impl Measure {
             Operation::Put => &self.put,
             Operation::Delete => &self.delete,
         };
-        Running { series: series.clone(), waited: Duration::ZERO }
+        Running { series: series.clone(), operation, waited: Duration::ZERO }
     }
 }
 
 /// One operation under way. Counted when dropped.
 pub(in crate::plugin) struct Running {
     series: OperationMetrics,
+    operation: Operation,
     waited: Duration,
 }
 
@@ -66,6 +67,7 @@ impl Running {
     }
 
     pub fn failed(&self, error: &StorageError) {
+        tracing::trace!(operation = self.operation.label(), kind = error.kind.name(), %error, "store operation failed");
         self.series.failed(code(error));
     }
 
@@ -91,6 +93,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        let elapsed_ms = u64::try_from(self.waited.as_millis()).unwrap_or(u64::MAX);
+        tracing::trace!(operation = self.operation.label(), elapsed_ms, "store operation ended");
         self.series.finished(self.waited);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use litestream_sdk::{
     Body, Capability, ErrorKind, ListRequest, ObjectInfo, Pages, ReadRequest, ReplicaPath, Result, Storage, Timestamp,
     WriteRequest, async_trait,
@@ -133,16 +133,16 @@ async fn a_write_without_progress_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn a_plugin_gets_no_more_than_it_was_granted_until_it_frees_some() {
-    let budget = ByteBudget::new(6 * MIB);
+    let budget = ByteBudget::new(8 * MIB);
     let hoarder = Arc::new(Stuck { chunks: 9, drops_body: false, keep: std::sync::Mutex::default(), hoards: true });
     let layer = Lending::new(hoarder.clone(), budget.clone());
     let body = slow_body(vec![Bytes::from(vec![0; MIB as usize]); 9], Duration::ZERO);
-    // 3 MiB granted: 30 s and one more for each MiB.
+    // 3 MiB granted, half of what writes may have: 30 s and one more for each MiB.
     assert_eq!(seconds_to_fail(layer.write(request(), body)).await, (ErrorKind::TIMEOUT, 33));
     assert_eq!(hoarder.keep.lock().unwrap().len(), 3);
-    assert_eq!(budget.available(), 3 * MIB, "what the plugin still holds is not free");
+    assert_eq!(budget.available(), 5 * MIB, "what the plugin still holds is not free");
     hoarder.keep.lock().unwrap().clear();
-    assert_eq!(budget.available(), 6 * MIB);
+    assert_eq!(budget.available(), 8 * MIB);
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,6 +158,38 @@ async fn memory_is_reserved_by_size_and_capability_and_comes_back() {
     }
     fake.objects.lock().unwrap().clear();
     assert_eq!(budget.available(), 64 * MIB);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_has_memory_while_a_chunk_is_fetched_and_no_longer() {
+    let (fake, storage) = shared(Fake::new(0).with(Capability::new(0).with_read_buffer(2 * MIB)));
+    fake.put("a", "x".repeat(30));
+    let budget = ByteBudget::new(16 * MIB); // 4 MiB of them for reads: two at once
+    let layer = Lending::new(storage, budget.clone());
+    let open = async || layer.read(ReadRequest::whole(key("a"))).await.unwrap().1;
+    let mut bodies = Vec::new();
+    for _ in 0..100 {
+        bodies.push(open().await);
+    }
+    assert_eq!(budget.available(), 16 * MIB, "an open body holds none");
+
+    fake.plan("read", [Fault::HangAfter(0), Fault::HangAfter(0)]);
+    let (mut first, mut second) = (open().await, open().await);
+    assert!(first.next().now_or_never().is_none() && second.next().now_or_never().is_none());
+    assert_eq!(budget.available(), 12 * MIB);
+    let mut third = Box::pin(bodies[0].next());
+    assert!((&mut third).now_or_never().is_none(), "both places are taken by chunks that do not come");
+    drop(first);
+    assert!(third.now_or_never().expect("there is a place").unwrap().is_some());
+    drop(second);
+
+    // A small range is charged for what it can hold.
+    fake.plan("read", [Fault::HangAfter(0)]);
+    let mut small = layer.read(ReadRequest::range(key("a"), 0, 20)).await.unwrap().1;
+    assert!(small.next().now_or_never().is_none());
+    assert_eq!(budget.available(), 16 * MIB - 4096);
+    drop(small);
+    assert_eq!(budget.available(), 16 * MIB);
 }
 
 #[tokio::test(start_paused = true)]

@@ -71,6 +71,25 @@ async fn tries_end_sooner_when_somebody_waits() {
     }
 }
 
+#[test]
+fn pauses_are_random_between_nothing_and_a_bound_that_doubles() {
+    let pauses = |tries: u32| -> Vec<Duration> {
+        let pause = || {
+            let mut attempts = Attempts { max_tries: u32::MAX, ..Attempts::new(Urgency::Background) };
+            attempts.tries = tries;
+            attempts.next_pause(&error(ErrorKind::TRANSIENT)).unwrap()
+        };
+        (0..200).map(|_| pause()).collect()
+    };
+    for (tries, bound) in [(0, 250), (1, 500), (4, 4_000), (20, 30_000)] {
+        let (pauses, bound) = (pauses(tries), Duration::from_millis(bound));
+        assert!(pauses.iter().all(|pause| *pause <= bound), "{pauses:?}");
+        // A thousand databases that fail together do not come back together.
+        let (early, late) = (pauses.iter().any(|p| *p < bound / 4), pauses.iter().any(|p| *p > bound * 3 / 4));
+        assert!(early && late, "{pauses:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_store_says_how_long_to_wait() {
     let (fake, retry) = retry(Fake::new(0));
