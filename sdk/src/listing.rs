@@ -1,9 +1,11 @@
-//! Makes every kind of listing from what a store can list: everything below a directory ([`arrange`]), or names by prefix
-//! and delimiter ([`by_delimiter`]).
+//! Makes every kind of listing from what a store can list: everything below a directory ([`arrange`]), names by prefix
+//! and delimiter ([`by_delimiter`]), or one directory ([`by_directory`]).
 
 mod by_delimiter;
+mod by_directory;
 
 pub use by_delimiter::{Names, NamesPage, NamesQuery, by_delimiter};
+pub use by_directory::{Child, Directories, by_directory};
 
 use crate::error::Result;
 use crate::types::{Entry, ListMode, ListRequest, ObjectInfo, ObjectKey, Page, Pages, ReplicaPath};

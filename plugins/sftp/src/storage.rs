@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
+use litestream_sdk::listing::by_directory;
 use litestream_sdk::{
     Body, Capability, Context, ListRequest, ObjectInfo, ObjectKey, Pages, ReadRequest, Result, Storage, StorageError,
     WriteRequest, async_trait,
@@ -15,7 +16,7 @@ use crate::connect::Connector;
 use crate::pool::{MAX_IN_FLIGHT, Pool};
 use crate::session::Extensions;
 use crate::upload::{OpenFile, upload};
-use crate::walk::{describe, list};
+use crate::walk::{Walk, describe};
 
 /// Bytes of one chunk of a body.
 const CHUNK: u64 = 1 << 20;
@@ -77,7 +78,7 @@ impl Storage for Sftp {
     }
 
     async fn list(&self, request: ListRequest) -> Result<Pages> {
-        list(self.pool.clone(), request).await
+        by_directory(Walk(self.pool.clone()), request).await
     }
 
     async fn stat(&self, key: &ObjectKey) -> Result<ObjectInfo> {

@@ -1,0 +1,125 @@
+//! One request to the server: address, login, answer. No request is sent twice here.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use litestream_sdk::{ErrorKind, Result, Secret, StorageError};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::time::Duration;
+
+use crate::config::WebdavOptions;
+use crate::error;
+use crate::xml::{self, Resource};
+
+/// What stays as it is in an address.
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+
+/// A server that takes no connection for so long is not there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A connection pool to one server.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    /// The configured address, without a slash at the end.
+    root: String,
+    login: Option<(String, Secret)>,
+}
+
+/// One request, without what the client adds.
+pub(crate) struct Call<'a> {
+    /// Shown in errors.
+    what: String,
+    method: &'static str,
+    path: &'a str,
+    headers: HeaderMap,
+    body: reqwest::Body,
+}
+
+impl<'a> Call<'a> {
+    /// About what is at a path below the root; a slash at its end says that it is a directory.
+    pub fn new(method: &'static str, path: &'a str) -> Self {
+        let what = format!("{method} {}", if path.is_empty() { "/" } else { path });
+        Call { what, method, path, headers: HeaderMap::new(), body: reqwest::Body::default() }
+    }
+
+    pub fn header(mut self, name: &'static str, value: impl Into<HeaderValue>) -> Self {
+        self.headers.insert(HeaderName::from_static(name), value.into());
+        self
+    }
+
+    pub fn body(mut self, body: impl Into<reqwest::Body>) -> Self {
+        self.body = body.into();
+        self
+    }
+}
+
+impl Client {
+    pub fn new(options: &WebdavOptions) -> Result<Client> {
+        let http = reqwest::Client::builder()
+            // Elsewhere the login would be somebody else's to read.
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .build()
+            .map_err(|failed| StorageError::permanent("the HTTP client could not be made").with_source(&failed))?;
+        let login = match (&options.webdav_username, &options.webdav_password) {
+            (None, None) => None,
+            (user, password) => {
+                Some((user.clone().unwrap_or_default(), password.clone().unwrap_or_else(|| Secret::new(""))))
+            }
+        };
+        Ok(Client { http, root: options.webdav_url.trim_end_matches('/').to_owned(), login })
+    }
+
+    /// The whole address of a path.
+    pub fn address(&self, path: &str) -> String {
+        format!("{}/{}", self.root, utf8_percent_encode(path, IN_PATH))
+    }
+
+    /// Sends, and gives back the answer if its status is a success or one of `expected`; anything else is an error with
+    /// the server's words.
+    pub async fn send(&self, call: Call<'_>, expected: &[u16]) -> Result<reqwest::Response> {
+        let method = Method::from_bytes(call.method.as_bytes()).expect("the methods are written in this crate");
+        let mut request = self.http.request(method, self.address(call.path)).headers(call.headers).body(call.body);
+        if let Some((user, password)) = &self.login {
+            request = request.basic_auth(user, Some(password.expose()));
+        }
+        let response = request.send().await.map_err(|error| error::from_transport(&call.what, error))?;
+        let status = response.status().as_u16();
+        if response.status().is_success() || expected.contains(&status) {
+            return Ok(response);
+        }
+        let headers = response.headers().clone();
+        // Without its text the status still says what to do.
+        let body = response.bytes().await.unwrap_or_default();
+        Err(error::from_answer(&call.what, status, &headers, &body))
+    }
+
+    /// What is at a path (`depth` 0), or there and in the directory (1); `None` if nothing.
+    pub async fn look(&self, path: &str, depth: u16) -> Result<Option<Vec<Resource>>> {
+        let call = Call::new("PROPFIND", path).header("depth", depth);
+        let call = call.header("content-type", HeaderValue::from_static("application/xml")).body(xml::PROPFIND);
+        let what = call.what.clone();
+        let response = self.send(call, &[404]).await?;
+        if response.status() == 404 {
+            return Ok(None);
+        }
+        let body: Bytes = response.bytes().await.map_err(|error| error::from_transport(&what, error))?;
+        xml::resources(&body).map(Some).map_err(|error| error.context(what))
+    }
+
+    /// Removes what is at a path; what is absent is fine.
+    pub async fn delete(&self, path: &str) -> Result<()> {
+        self.send(Call::new("DELETE", path), &[404, 410]).await.map(drop)
+    }
+
+    /// An error unless the configured address itself is there: a wrong one must not look like an empty replica.
+    pub async fn check_root(&self) -> Result<()> {
+        match self.look("", 0).await? {
+            Some(_) => Ok(()),
+            None => {
+                let message = format!("{}: no such directory on the server; check `webdav-url`", self.root);
+                Err(StorageError::new(ErrorKind::NO_STORE, message).with_http_status(404))
+            }
+        }
+    }
+}
