@@ -5,6 +5,7 @@ use crate::ltx::{FileName, Level, LtxInfo, Txid};
 use super::jobs::{JobContext, JobError};
 use super::levels::covered;
 use super::merge::{self, MAX_INPUTS};
+use super::record::Levels;
 use super::scheduler::{LevelsEnd, LevelsWork};
 
 /// Brings `level` up to the level below it, or as far as one merge goes.
@@ -15,8 +16,7 @@ pub async fn run(work: &LevelsWork, level: Level, context: &JobContext<'_>) -> R
     let reached = covered(&work.levels, level);
     let mut inputs = chain(&candidates(work, level, reached.next(), context).await?, reached);
     if inputs.is_empty() {
-        // A hole is harmless where a snapshot bridges it: the level goes on behind the snapshot.
-        let bridge = work.levels.max(Level::SNAPSHOT);
+        let bridge = bridge(&work.levels, level);
         if bridge > reached {
             inputs = chain(&candidates(work, level, bridge.next(), context).await?, bridge);
             if inputs.is_empty() {
@@ -38,6 +38,12 @@ pub async fn run(work: &LevelsWork, level: Level, context: &JobContext<'_>) -> R
         context.verify_level(work, level).await?;
     }
     Ok(LevelsEnd::Compacted { level, max: name.max_txid })
+}
+
+/// A hole is harmless where a snapshot or another level above bridges it: the level goes on behind that.
+fn bridge(levels: &Levels, level: Level) -> Txid {
+    let above = Level::all().filter(|above| *above > level);
+    above.map(|above| levels.max(above)).max().unwrap_or(Txid::NONE)
 }
 
 /// The files of the level below that may continue `level`.
@@ -100,6 +106,17 @@ mod tests {
         assert_eq!(chain(&files, Txid(2)), files[..2]);
         assert_eq!(chain(&files, Txid(1)), [], "the hole is in front");
         assert_eq!(chain(&files, Txid(5)), files[2..]);
+    }
+
+    /// Found by the simulation, seed 86: somebody deleted a file of level 1, and nothing was compacted ever again.
+    #[test]
+    fn a_hole_is_bridged_by_whatever_reaches_furthest_above_it() {
+        let mut levels = Levels::default();
+        for (number, txid) in [(0, 15), (1, 9), (2, 12), (9, 7)] {
+            levels.reached(Level::new(number).unwrap(), Txid(txid));
+        }
+        assert_eq!(bridge(&levels, Level::new(1).unwrap()), Txid(12));
+        assert_eq!(bridge(&levels, Level::new(2).unwrap()), Txid(7));
     }
 
     #[test]

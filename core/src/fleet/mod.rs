@@ -132,6 +132,8 @@ impl Drop for Fleet {
 }
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

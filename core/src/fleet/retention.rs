@@ -27,7 +27,7 @@ pub async fn raw(work: &LevelsWork, context: &JobContext<'_>) -> Result<LevelsEn
     let local = context.local_raw_files().await?;
     let choice = choose_raw(&local, level1, last, before);
     context.note_l0(work, choice.counts);
-    let floor = choice.keep_from.unwrap_or(work.levels.raw_floor);
+    let floor = choice.floor(level1).unwrap_or(work.levels.raw_floor);
     if floor > work.levels.raw_floor {
         if context.retention_enabled {
             context.client.delete(remote_raw(work, floor, context).await?).await?;
@@ -64,6 +64,14 @@ struct RawChoice {
     /// When the first file was written that is only too young.
     too_young: Option<UnixMillis>,
     counts: L0Retention,
+}
+
+impl RawChoice {
+    /// Where level 0 may begin. Local files tell ages, not what the replica holds: where the local history has a gap (it was
+    /// lost, and began again above the replica), files in the gap may not be in level 1 yet.
+    fn floor(&self, level1: Txid) -> Option<Txid> {
+        self.keep_from.map(|keep| keep.min(level1.next()))
+    }
 }
 
 /// In order, up to the first file that is too young or not in level 1; never the last.
@@ -177,6 +185,15 @@ mod tests {
         let choice = choose_raw(&raw_files(&[10, 20, 30]), Txid(3), Txid(3), UnixMillis::MAX);
         assert_eq!((choice.remove, choice.keep_from), (vec![Txid(1), Txid(2)], Some(Txid(3))));
         assert_eq!(choice.too_young, None, "nothing to wait for");
+    }
+
+    /// Found by the simulation, seed 157: 6 to 8 were deleted while level 1 ended at 5.
+    #[test]
+    fn what_is_not_in_level_1_stays_even_if_it_is_not_local() {
+        let choice = choose_raw(&[file(0, 9, 9, 10)], Txid(5), Txid(9), 100);
+        assert_eq!((choice.keep_from, choice.floor(Txid(5))), (Some(Txid(9)), Some(Txid(6))));
+        assert_eq!(choice.floor(Txid(8)), Some(Txid(9)));
+        assert_eq!(RawChoice::default().floor(Txid(8)), None);
     }
 
     #[test]

@@ -116,7 +116,8 @@ impl Shared {
 
     /// The fleet's clock.
     pub fn now(&self) -> Tick {
-        Tick(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1))
+        let since = clock::monotonic().saturating_duration_since(self.started);
+        Tick(u64::try_from(since.as_millis()).unwrap_or(u64::MAX - 1))
     }
 
     /// Adds an entry under the id that the scheduler gave.

@@ -76,6 +76,13 @@ pub struct TestDestination {
     pool: String,
 }
 
+impl TestDestination {
+    /// Below `base` in `store`.
+    pub fn new(store: Arc<Store>, base: &str) -> TestDestination {
+        TestDestination { store, base: ReplicaPath::parse(base).unwrap(), pool: "m".into() }
+    }
+}
+
 #[async_trait]
 impl Destination for TestDestination {
     fn kind(&self) -> &str {
@@ -106,11 +113,7 @@ pub struct Bench {
 
 impl Bench {
     pub fn new() -> Bench {
-        if std::env::var_os("FLEET_LOG").is_some() {
-            // For a person who looks for a fault; several tests at once may try it.
-            use tracing_subscriber::prelude::*;
-            let _ = tracing_subscriber::registry().with(Lines).try_init();
-        }
+        log_if_wanted();
         Bench {
             dir: tempfile::tempdir().unwrap(),
             storage: Switchable::default(),
@@ -131,8 +134,7 @@ impl Bench {
     }
 
     pub async fn entry(&self, target: EntryTarget, base: &str) -> Entry {
-        let destination =
-            TestDestination { store: self.store().await, base: ReplicaPath::parse(base).unwrap(), pool: "m".into() };
+        let destination = TestDestination::new(self.store().await, base);
         Entry {
             target,
             settings: Arc::new(DbSettings::default()),
@@ -270,6 +272,15 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Lines {
         if event.metadata().target().starts_with("litestream") {
             eprintln!("{:?} {}{}", clock::unix_time(), event.metadata().level(), line.0);
         }
+    }
+}
+
+/// For a person who looks for a fault: with `FLEET_LOG` set, events go to stderr.
+pub fn log_if_wanted() {
+    use tracing_subscriber::prelude::*;
+    if std::env::var_os("FLEET_LOG").is_some() {
+        // Several tests at once may try it.
+        let _ = tracing_subscriber::registry().with(Lines).try_init();
     }
 }
 

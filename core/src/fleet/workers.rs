@@ -7,10 +7,11 @@ use std::thread::{Builder, JoinHandle};
 use crate::clock;
 use crate::db::Db;
 
+use super::due::Tick;
 use super::local_work::{self, Subject};
 use super::record::{DbId, EntryId, Flags};
 use super::scheduler::{LocalAction, LocalDone, LocalFailure, LocalWork, SweepItem, SweepSeen, SweepWork};
-use super::shared::Shared;
+use super::shared::{Shared, State};
 
 /// Starts them.
 ///
@@ -52,11 +53,22 @@ enum Task {
 
 fn work(shared: &Arc<Shared>) {
     while let Some(task) = next(shared) {
-        match task {
-            Task::Sweep(work) => sweep(shared, &work),
-            Task::Local(work) => local(shared, *work),
-        }
+        perform(shared, task);
     }
+}
+
+fn perform(shared: &Arc<Shared>, task: Task) {
+    match task {
+        Task::Sweep(work) => sweep(shared, &work),
+        Task::Local(work) => local(shared, *work),
+    }
+}
+
+/// Does the next piece of work on this thread, if there is one now. For tests that are the only worker.
+#[cfg(test)]
+pub fn work_once(shared: &Arc<Shared>) -> bool {
+    let task = take(&mut shared.lock(), shared.now());
+    task.map(|task| perform(shared, task)).is_some()
 }
 
 fn next(shared: &Arc<Shared>) -> Option<Task> {
@@ -65,15 +77,18 @@ fn next(shared: &Arc<Shared>) -> Option<Task> {
         if state.stop {
             return None;
         }
-        let now = shared.now();
-        if let Some(work) = state.scheduler.take_sweep(now) {
-            return Some(Task::Sweep(work));
-        }
-        if let Some(work) = state.scheduler.take_local(now) {
-            return Some(Task::Local(Box::new(work)));
+        if let Some(task) = take(&mut state, shared.now()) {
+            return Some(task);
         }
         state = shared.wait_for_work(state);
     }
+}
+
+fn take(state: &mut State, now: Tick) -> Option<Task> {
+    if let Some(work) = state.scheduler.take_sweep(now) {
+        return Some(Task::Sweep(work));
+    }
+    state.scheduler.take_local(now).map(|work| Task::Local(Box::new(work)))
 }
 
 fn sweep(shared: &Arc<Shared>, work: &SweepWork) {

@@ -178,8 +178,9 @@ impl<'a> Schedule<'a> {
         if let Some(acted) = acted {
             self.count(&format!("A {}", acted.words.split(['=', ' ', ';']).nth(1).unwrap_or("")));
             self.log.push(acted.words);
-            if acted.committed.is_some() || acted.ghost.is_some() {
-                // Whatever lay behind the last commit is overwritten.
+            // Frames of a new commit overwrite what lies behind the last one; a commit that changes nothing has none.
+            let overwritten = acted.committed.as_ref().is_some_and(|rows| rows != self.rows());
+            if overwritten || acted.ghost.is_some() {
                 self.ghost = acted.ghost;
             }
             self.history.extend(acted.committed);

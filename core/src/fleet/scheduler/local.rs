@@ -229,7 +229,7 @@ impl<D: HotDb> Scheduler<D> {
         let db = self.hot.lend(id);
         let mut evict = None;
         if db.is_none() && self.hot.reserve().is_err() {
-            evict = self.evict();
+            evict = self.evict(now);
             if evict.is_none() {
                 // Every place is with a worker. The first to end makes room.
                 self.requeue(id);
@@ -269,7 +269,7 @@ impl<D: HotDb> Scheduler<D> {
         }
     }
 
-    fn evict(&mut self) -> Option<Evicted<D>> {
+    fn evict(&mut self, now: Tick) -> Option<Evicted<D>> {
         let table = &self.table;
         let idle = |id| table.get(id).is_some_and(|record| record.lane(Lane::Local).phase == Phase::Idle);
         let (id, db) = match self.hot.evict(idle) {
@@ -281,10 +281,10 @@ impl<D: HotDb> Scheduler<D> {
         if let Some(record) = self.table.get_mut(id) {
             entry = record.entry;
             let state = record.lane_mut(Lane::Local);
-            // Its own run, if one is queued, finds it running and asks for another one.
+            // Its own run, if one is queued or planned, is for afterwards: what is in the queue may find it idle again.
+            state.again |= db.has_news() || state.phase == Phase::Queued || state.due <= now;
             state.phase = Phase::Running;
             state.due = Tick::NEVER;
-            state.again |= db.has_news();
         }
         Some(Evicted { id, path, entry, db })
     }

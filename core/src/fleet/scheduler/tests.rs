@@ -214,6 +214,21 @@ fn attached_databases_stay_below_the_ceiling_and_none_is_forgotten() {
     assert_eq!(bench.scheduler.hot.open(), 0);
 }
 
+/// Found by the simulation, seed 38: the run was lost, and with it the full file that the replica waited for.
+#[test]
+fn a_run_that_is_queued_when_its_database_gives_way_is_not_lost() {
+    let mut bench = Bench::new(1);
+    let ids = [bench.add("a.db"), bench.add("b.db")];
+    bench.run(2 * SECOND);
+    for order in [ids, [ids[1], ids[0]]] {
+        for id in order {
+            bench.scheduler.request(id, bench.now);
+        }
+        let done = bench.run(2 * SECOND);
+        assert!(ids.iter().all(|id| done.contains(&(*id, "sync"))), "{done:?}");
+    }
+}
+
 #[test]
 fn a_failing_database_backs_off_and_delays_nobody() {
     let mut bench = Bench::new(10);
