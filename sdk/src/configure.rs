@@ -24,6 +24,7 @@ pub fn describe<P: Plugin>(record: &str) -> Result<Description> {
     let description: Result<Description, _> = serde_json::from_str(record);
     let mut description =
         description.map_err(|e| StorageError::broken_contract("the plugin record").with_source(&e))?;
+    description.sync_interval_ms = u64::try_from(P::SYNC_INTERVAL.as_millis()).unwrap_or(u64::MAX);
     description.options = P::Options::specs().into_iter().map(|spec| spec.described).collect();
     Ok(description)
 }

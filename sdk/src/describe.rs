@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 /// What `describe()` answers: the plugin record and the keys a user can set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct Description {
     /// The replica layouts that may be chosen with the replica key `layout`.
     #[serde(default = "ltx_only")]
     pub layouts: Vec<String>,
+    /// The pace of uploads if the user sets none, in milliseconds.
+    #[serde(default = "one_second")]
+    pub sync_interval_ms: u64,
     /// Its keys, in the order of declaration.
     #[serde(default)]
     pub options: Vec<OptionDescription>,
@@ -35,7 +39,16 @@ fn ltx_only() -> Vec<String> {
     vec!["ltx".into()]
 }
 
+fn one_second() -> u64 {
+    1000
+}
+
 impl Description {
+    /// The pace of uploads if the user sets none; never zero.
+    pub fn sync_interval(&self) -> Duration {
+        Duration::from_millis(self.sync_interval_ms.max(1))
+    }
+
     /// The option of that name.
     pub fn option(&self, name: &str) -> Option<&OptionDescription> {
         self.options.iter().find(|option| option.name == name)

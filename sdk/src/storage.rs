@@ -13,6 +13,7 @@ use crate::types::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::time::Duration;
 
 /// How to configure a kind of storage, where databases go in it, and how to open it. No state, and no I/O before
 /// [`Plugin::open`].
@@ -22,6 +23,11 @@ pub trait Plugin: Send + Sync + 'static {
     type Options: Options;
     /// One open store.
     type Storage: Storage;
+
+    /// How long after an upload of a database its next one begins, if the user sets no `sync-interval` and there are
+    /// changes all the time. (The first change after a pause is uploaded at once.) One second suits a store that charges for
+    /// each request; where a write costs next to nothing, less shortens what can be lost.
+    const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
     /// Puts the values found in a URL under their keys, if these are not set yet: the configuration table wins over the
     /// URL. Pure.

@@ -119,7 +119,8 @@ pub const KEYS: &[Key] = &[
     replica("type", "replica type", "file"),
     replica("url", "URL", ""),
     replica("name", "text", ""),
-    replica("sync-interval", "duration", "1s"),
+    // Its plugin knows what suits the storage.
+    replica("sync-interval", "duration", ""),
     replica("max-sync-ltx-files", "number", "256"),
     replica("auto-recover", "switch", "false"),
     replica("validation-interval", "duration", ""),

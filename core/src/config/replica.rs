@@ -35,8 +35,9 @@ pub struct ReplicaConfig {
     pub values: BTreeMap<String, Given>,
     /// The environment variables that the plugin declares. Filled by `resolve_replicas`.
     pub environment: BTreeMap<String, Sensitive>,
-    /// How often local files are uploaded. Not zero.
-    pub sync_interval: Duration,
+    /// How long after an upload the next one begins, at the earliest. Not zero. `None`: what suits the storage, which
+    /// `resolve_replicas` fills in.
+    pub sync_interval: Option<Duration>,
     /// Uploads of one sync stop after this many files. `None`: no limit.
     pub max_sync_ltx_files: Option<u64>,
     /// Whether damaged local state is thrown away and replication goes on with a full file.
@@ -57,6 +58,11 @@ impl ReplicaConfig {
         request.values.clone_from(&self.values);
         request.env.clone_from(&self.environment);
         request
+    }
+
+    /// How long after an upload the next one begins, at the earliest.
+    pub fn sync_interval(&self) -> Duration {
+        self.sync_interval.unwrap_or(Duration::from_secs(1))
     }
 
     /// A plugin's problem, with the place of this replica in front.
@@ -96,7 +102,7 @@ pub fn replica_from_url(url: &str) -> Result<ReplicaConfig, super::ConfigError> 
         url: Some(Sensitive(url.to_owned())),
         values: BTreeMap::new(),
         environment: BTreeMap::new(),
-        sync_interval: Duration::from_secs(1),
+        sync_interval: None,
         max_sync_ltx_files: Some(256),
         auto_recover: false,
         layout: LayoutChoice::Auto,

@@ -165,6 +165,7 @@ fn resolve(
     findings: &mut Findings,
 ) {
     let place = replica.place.clone();
+    replica.sync_interval.get_or_insert_with(|| plugin.sync_interval());
     replica.values.retain(|name, given| {
         let known = plugin.option(name).is_some();
         if !known {

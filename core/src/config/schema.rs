@@ -121,7 +121,7 @@ pub(super) struct ReplicaSchema {
     pub(super) url: Option<Text>,
     #[serde(rename = "name")]
     pub(super) _name: Option<Text>,
-    pub(super) sync_interval: GoDuration,
+    pub(super) sync_interval: Option<GoDuration>,
     pub(super) max_sync_ltx_files: Integer,
     pub(super) auto_recover: Switch,
     #[serde(rename = "validation-interval")]

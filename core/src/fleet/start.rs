@@ -124,7 +124,7 @@ impl Entry {
             monitor_interval: entry.monitor_interval,
             meta: entry.meta.clone(),
             destination,
-            sync_interval: entry.replica.sync_interval,
+            sync_interval: entry.replica.sync_interval(),
             max_sync_ltx_files: entry.replica.max_sync_ltx_files,
             auto_recover: entry.replica.auto_recover,
             layout: entry.replica.layout,

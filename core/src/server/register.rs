@@ -80,7 +80,7 @@ impl Registrar {
             monitor_interval: Some(MONITOR_INTERVAL),
             meta: MetaLocation::Beside,
             destination: Arc::new(destination),
-            sync_interval: replica.sync_interval,
+            sync_interval: replica.sync_interval(),
             max_sync_ltx_files: replica.max_sync_ltx_files,
             auto_recover: replica.auto_recover,
             layout: replica.layout,

@@ -119,7 +119,9 @@ impl Builder<'_> {
             }
             for replica in &database.replicas {
                 let key: Vec<&str> = replica.place[2..].iter().map(String::as_str).chain(["sync-interval"]).collect();
-                check(&key, replica.schema.sync_interval, "sync interval")?;
+                if let Some(value) = replica.schema.sync_interval {
+                    check(&key, value, "sync interval")?;
+                }
             }
         }
         Ok(())

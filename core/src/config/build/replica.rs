@@ -72,7 +72,7 @@ impl Builder<'_> {
             url: url.map(Sensitive),
             values: values.collect(),
             environment: Default::default(),
-            sync_interval: schema.sync_interval.to_std(),
+            sync_interval: schema.sync_interval.map(|value| value.to_std()),
             max_sync_ltx_files: u64::try_from(schema.max_sync_ltx_files.0).ok().filter(|files| *files > 0),
             auto_recover: schema.auto_recover.0,
             layout,

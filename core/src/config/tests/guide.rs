@@ -59,8 +59,8 @@ fn directories_and_single_databases_may_be_mixed() {
     let (main, tenants) = (&config.dbs[0], &config.dbs[1]);
     assert_eq!(main.target, Target::Path("/var/lib/app/main.db".into()));
     assert_eq!(main.settings.checkpoint_interval, Some(Duration::from_secs(30)));
-    assert_eq!(main.replica.sync_interval, Duration::from_millis(500));
+    assert_eq!(main.replica.sync_interval(), Duration::from_millis(500));
     assert_eq!(tenants.settings.checkpoint_interval, Some(Duration::from_secs(60)));
-    assert_eq!(tenants.replica.sync_interval, Duration::from_secs(1));
+    assert_eq!(tenants.replica.sync_interval(), Duration::from_secs(1));
     assert_eq!(replica(tenants), ("s3", "s3://mybucket/tenants".to_owned()));
 }

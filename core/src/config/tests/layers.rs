@@ -108,7 +108,7 @@ fn a_replica_keeps_its_own_keys_and_passes_on_the_rest() {
     let loaded = load_yaml(text).unwrap();
     let replica = &loaded.config.dbs[0].replica;
     assert_eq!(replica.kind, "s3");
-    assert_eq!((replica.sync_interval, replica.layout), (Duration::from_secs(5), LayoutChoice::Ltx));
+    assert_eq!((replica.sync_interval(), replica.layout), (Duration::from_secs(5), LayoutChoice::Ltx));
     assert_eq!((replica.max_sync_ltx_files, replica.auto_recover), (None, true));
     let values: Vec<(&str, String)> =
         replica.values.iter().map(|(key, given)| (key.as_str(), given.value.to_string())).collect();

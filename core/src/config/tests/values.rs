@@ -20,7 +20,7 @@ fn built_in_values_of_a_database_are_those_of_the_engine() {
     let config = load_yaml(&format!("dbs: [{{path: a, {R}}}]")).unwrap().config;
     assert_eq!(*config.dbs[0].settings, DbSettings::default());
     assert_eq!(config.dbs[0].monitor_interval, Some(Duration::from_secs(1)));
-    assert_eq!(config.dbs[0].replica.sync_interval, Duration::from_secs(1));
+    assert_eq!(config.dbs[0].replica.sync_interval(), Duration::from_secs(1));
     assert_eq!(config.dbs[0].replica.max_sync_ltx_files, Some(256));
 }
 

@@ -318,7 +318,7 @@ impl<D: HotDb> Scheduler<D> {
     }
 
     fn local_succeeded(&mut self, id: DbId, report: LocalReport, again: bool, started: Tick, now: Tick) {
-        let pace = if self.closing { Duration::ZERO } else { self.retry_interval(id, Lane::Local) };
+        let pace = if self.closing { Duration::ZERO } else { self.local_pace(id) };
         let Some(record) = self.table.get_mut(id) else { return };
         let mut not_before = record.lane(Lane::Local).not_before.min(now);
         let mut more = again;

@@ -41,9 +41,9 @@ pub struct PoolId(pub u32);
 /// What the scheduler needs to know of a configuration entry.
 #[derive(Clone, Debug)]
 pub struct Timing {
-    /// How soon a change must be noticed, and the pace of local syncs. `None`: only on request.
+    /// How soon a change must be noticed that nothing reports. `None`: only on request.
     pub monitor_interval: Option<Duration>,
-    /// The pace of uploads.
+    /// The pace of uploads, and of local syncs if it is shorter than `monitor_interval`.
     pub sync_interval: Duration,
     /// How often unattached files are looked at; more rarely than each `monitor_interval` while a watch reports changes.
     pub sweep: Pace,
@@ -332,6 +332,14 @@ impl<D: HotDb> Scheduler<D> {
             // A lost compaction costs nothing but a longer restore: no hurry.
             Lane::Levels => timing.sync_interval.max(Duration::from_secs(5)),
         })
+    }
+
+    /// How long after a sync that found something the next one begins, at the earliest: no sooner than it is wanted on the
+    /// replica, but where nothing reports changes as often as the file is looked at.
+    fn local_pace(&self, id: DbId) -> Duration {
+        let timing = self.table.get(id).and_then(|record| self.timing(record.entry));
+        let second = Duration::from_secs(1);
+        timing.map_or(second, |timing| timing.monitor_interval.unwrap_or(second).min(timing.sync_interval))
     }
 
     fn timing(&self, entry: EntryId) -> Option<&Timing> {

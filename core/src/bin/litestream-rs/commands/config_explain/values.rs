@@ -82,7 +82,7 @@ fn replica(entry: &DbEntry, key: &str) -> Option<String> {
     Some(match key {
         "type" => replica.kind.clone(),
         "url" => replica.display_url()?,
-        "sync-interval" => duration(replica.sync_interval),
+        "sync-interval" => duration(replica.sync_interval()),
         "max-sync-ltx-files" => replica.max_sync_ltx_files.unwrap_or(0).to_string(),
         "auto-recover" => replica.auto_recover.to_string(),
         "layout" => match replica.layout {
