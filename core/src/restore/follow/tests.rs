@@ -1,14 +1,18 @@
 //! Followers of the reference implementation's replicas, and of one that is stopped in the middle of a change.
 
+mod properties;
+
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::super::output::with_suffix;
 use super::super::restore;
 use super::super::testing::{MemorySource, ltx_of, name};
 use super::journal::Journal;
 use super::*;
-use crate::ltx::{Encoder, Header, PageSize, Pgno};
+use crate::ltx::{Encoder, Header, Level, PageSize, Pgno};
 
 /// Stops when the follower has nothing more to do: it asks for the interval only then.
 const IDLE: Duration = Duration::from_millis(1);
