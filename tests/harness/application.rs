@@ -19,6 +19,8 @@ pub enum Engine {
 /// How a child knows what it is to do; see `writer_child.rs` and `writer.py`.
 pub(super) const DATABASE: &str = "LITESTREAM_TEST_DATABASE";
 pub(super) const LOAD: &str = "LITESTREAM_TEST_LOAD";
+/// Milliseconds between two commits of a load.
+pub(super) const PACE: &str = "LITESTREAM_TEST_PACE";
 pub(super) const RESTLESS: &str = "LITESTREAM_TEST_RESTLESS";
 /// Every line of the protocol on standard output begins with it; the test runner's own lines do not.
 pub(super) const MARK: char = '@';

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use rusqlite::{Connection, params};
 
-use super::application::{LOAD, RESTLESS, command, next_line};
+use super::application::{LOAD, PACE, RESTLESS, command, next_line};
 use super::{Engine, until};
 
 pub(super) const SCHEMA: &str = "
@@ -52,6 +52,11 @@ impl Load {
     /// Starts a writer, which continues where a writer of that name stopped.
     pub fn start(engine: Engine, database: &Path, writer: &str) -> Self {
         Self::spawn(command(engine, database).env(LOAD, writer))
+    }
+
+    /// The same, on the bundled SQLite, with so many milliseconds of rest after each commit.
+    pub fn paced(database: &Path, writer: &str, pause_ms: u64) -> Self {
+        Self::spawn(command(Engine::Bundled, database).env(LOAD, writer).env(PACE, pause_ms.to_string()))
     }
 
     /// The same, on the bundled SQLite, with whatever else applications do between two commits: every kind of checkpoint,

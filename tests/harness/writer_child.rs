@@ -12,7 +12,7 @@ use litestream_core::clock;
 use rusqlite::{Connection, types::ValueRef};
 use serde_json::{Value, json};
 
-use super::application::{DATABASE, LOAD, MARK, RESTLESS};
+use super::application::{DATABASE, LOAD, MARK, PACE, RESTLESS};
 use super::ledger;
 
 /// The name by which the test runner finds the entry point.
@@ -84,11 +84,13 @@ fn show(value: ValueRef<'_>) -> String {
 fn run_load(connection: &Connection, writer: &str) {
     let stop = end_of_input();
     connection.execute_batch(ledger::SCHEMA).unwrap();
+    let pause = std::env::var(PACE).ok().and_then(|text| text.parse().ok()).map(Duration::from_millis);
     let mut seq = ledger::head(connection, writer);
     while !stop.load(Ordering::Relaxed) {
         seq += 1;
         ledger::commit(connection, writer, seq).unwrap();
         say(&seq.to_string());
+        pause.into_iter().for_each(clock::sleep);
     }
 }
 

@@ -73,20 +73,20 @@ fn restores_what_the_other_wrote(writer: &Program, reader: &Program) {
     }
     let some = points.iter().step_by(points.len().div_ceil(6).max(1));
     for (txid, time) in some {
-        same_answer(&sandbox, [writer, reader], &["-txid", txid]);
-        same_answer(&sandbox, [writer, reader], &["-timestamp", time]);
+        same_answer(&sandbox, [writer, reader], ["-txid", txid], "a");
+        same_answer(&sandbox, [writer, reader], ["-timestamp", time], "a");
     }
 }
 
 /// Both programs restore the same bytes, or both refuse.
-fn same_answer(sandbox: &Sandbox, programs: [&Program; 2], point: &[&str; 2]) {
+pub(super) fn same_answer(sandbox: &Sandbox, programs: [&Program; 2], point: [&str; 2], ledger: &str) {
     let [one, other] = programs.map(|program| {
         let output = sandbox.fresh("restored.db");
         let args = ["restore", "-o", output.to_str().unwrap(), point[0], point[1], &sandbox.url("replica")];
         let finished = program.run(sandbox, &args);
         let content = finished.status.success().then(|| {
             let bytes = std::fs::read(&output).unwrap();
-            check_ledger(&output, "a", 0);
+            check_ledger(&output, ledger, 0);
             bytes
         });
         (content, finished)

@@ -140,4 +140,6 @@ mod tests;
 #[cfg(test)]
 mod tests_levels;
 #[cfg(test)]
+mod tests_outage;
+#[cfg(test)]
 mod tests_replica;

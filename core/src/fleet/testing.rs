@@ -18,7 +18,7 @@ use crate::clock;
 use crate::config::LayoutChoice;
 use crate::db::DbSettings;
 use crate::discovery::{DirSpec, MetaLocation, Pattern};
-use crate::ltx::{Level, LtxInfo};
+use crate::ltx::{Level, LtxInfo, Txid};
 use crate::metrics;
 use crate::plugin::{ByteBudget, Store, StoreSettings};
 use crate::replica::{Layout, ReplicaClient};
@@ -33,6 +33,10 @@ pub struct Switchable {
     pub memory: MemoryStorage,
     pub down: Arc<AtomicBool>,
     pub requests: Arc<AtomicUsize>,
+    /// Snapshots do not arrive while this is set, as in a store that is slow.
+    pub hold_snapshots: Arc<AtomicBool>,
+    /// Snapshots that are held.
+    pub held: Arc<AtomicUsize>,
 }
 
 impl Switchable {
@@ -61,6 +65,12 @@ impl Storage for Switchable {
     }
     async fn write(&self, request: WriteRequest, body: Body) -> Result<ObjectInfo, StorageError> {
         self.pass()?;
+        if self.hold_snapshots.load(SeqCst) && request.key.to_string().contains("/9/") {
+            self.held.fetch_add(1, SeqCst);
+            while self.hold_snapshots.load(SeqCst) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
         self.memory.write(request, body).await
     }
     async fn delete(&self, keys: Vec<ObjectKey>) -> Result<Vec<Result<(), StorageError>>, StorageError> {
@@ -211,6 +221,16 @@ impl Bench {
         let ok: String = restored.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(ok, "ok");
         Some(restored.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap())
+    }
+
+    /// The database file after a transaction.
+    pub async fn image(&self, name: &str, txid: Txid) -> Vec<u8> {
+        let (client, target) = (self.client(name).await, Target::Txid(txid));
+        let plan = restore::plan(&restore::list(&client, target).await.unwrap(), target).unwrap();
+        let path = self.path("image.sqlite");
+        let output = Output::check(&path, OutputRules { force: true, skip_existing: false }).unwrap().unwrap();
+        restore::restore(&client, target, plan, &output, RestoreOptions::default(), &()).await.unwrap();
+        std::fs::read(path).unwrap()
     }
 
     /// Waits until the replica restores to this many rows.
