@@ -456,7 +456,7 @@ fn commands_know_the_databases_of_a_directory() {
 }
 
 #[test]
-fn idle_databases_hold_no_descriptor() {
+fn h81_idle_databases_hold_no_descriptor() {
     let (program, sandbox) = (Program::subject(), Sandbox::new());
     ours_only!(program, "every database keeps five descriptors");
     let databases = 200;

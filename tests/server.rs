@@ -174,6 +174,22 @@ fn h88_a_database_unregistered_before_its_first_sync_is_replicated_all_the_same(
 }
 
 #[test]
+fn h52_a_replica_path_that_is_taken_is_refused_at_run_time() {
+    let mut scene = Scene::new();
+    ours_only!(scene.program, "both write to it (engine.md H52)");
+    let second = scene.sandbox.database("second.db");
+    let before = scene.replica.max_txid();
+    for taken in ["replica", "replica/", "replica/ltx/0"] {
+        let refused = scene.control("register", &["-replica", &scene.sandbox.url(taken), second.to_str().unwrap()]);
+        refused.refused_with("replica path collision");
+        assert!(refused.stderr.contains("app.db") && refused.stderr.contains("second.db"), "{refused}");
+    }
+    assert_eq!(scene.control("info", &["-json"]).json()["database_count"], 1);
+    scene.daemon.stop();
+    assert_eq!(scene.replica.max_txid(), before, "nothing of the second is there");
+}
+
+#[test]
 fn the_http_interface_answers_as_clients_of_the_reference_expect() {
     let scene = Scene::new();
     let path = scene.path();

@@ -73,6 +73,7 @@ fn h23_every_page_size() {
     }
 }
 
+/// The reference fails this: it is stuck at an unaligned offset.
 #[test]
 fn h24_page_size_changed_by_vacuum_while_down() {
     let (database, mut application) = Database::with_application();

@@ -36,6 +36,7 @@ fn h14_kill_9_during_l0_write() {
     database.assert_replicated(&mut application);
 }
 
+/// The reference fails this: it never recovers.
 #[test]
 fn h16_truncated_last_local_l0() {
     let (database, mut application) = Database::with_application();
@@ -59,6 +60,7 @@ fn h16_truncated_last_local_l0() {
     database.assert_replicated(&mut application);
 }
 
+/// The reference fails this: it loses the new database.
 #[test]
 fn h42_db_deleted_and_recreated_same_path() {
     let (database, application) = Database::with_application();
@@ -77,6 +79,7 @@ fn h42_db_deleted_and_recreated_same_path() {
     database.assert_replicated(&mut application);
 }
 
+/// The reference fails this: it loses the new database.
 #[test]
 fn h42_recreated_while_cold_even_with_the_same_inode() {
     let (database, application) = Database::with_application();
@@ -93,6 +96,7 @@ fn h42_recreated_while_cold_even_with_the_same_inode() {
     }
 }
 
+/// The reference fails this: it goes on with the unlinked file.
 #[test]
 fn h43_db_replaced_by_rename_over() {
     let (database, mut application) = Database::with_application();

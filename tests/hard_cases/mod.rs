@@ -7,6 +7,7 @@ mod levels;
 mod load;
 mod replicas;
 mod restores;
+mod table;
 mod uploads;
 
 use std::fs::File;

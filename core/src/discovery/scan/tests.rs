@@ -188,7 +188,7 @@ fn a_file_found_by_two_directories_has_one_identity() {
 
 /// H84.
 #[test]
-fn meta_dirs_inside_a_recursive_dir_are_never_scanned() {
+fn h84_meta_dirs_inside_a_recursive_dir_are_never_scanned() {
     let tree = Tree::new(&["a.db", ".a.db-litestream/ltx/x.db", "s/b.db-litestream/y.db", "s/b.db", "litestream/c.db"]);
     let scan = tree.scan("*");
     assert_eq!(names(&scan), ["a.db", "litestream/c.db", "s/b.db"]);

@@ -237,6 +237,7 @@ async fn what_cannot_be_resumed_says_why() {
     assert!(matches!(scene.follow_to(tip).await, Err(FollowError::Gap(_))));
 }
 
+/// The reference fails this: it refuses.
 #[tokio::test(flavor = "multi_thread")]
 async fn h65_a_follower_restarted_between_snapshots_resumes() {
     let scene = Scene::new("multitxn");
