@@ -163,7 +163,12 @@ fn h19_a_database_that_appears_later_is_replicated() {
 fn h17_a_rollback_journal_database_is_converted_and_replicated() {
     let scene = Scene::new();
     sqlite_shell(&scene.database, "PRAGMA journal_mode = delete; INSERT INTO item (name) VALUES ('journal')");
-    scene.once();
+    let mut daemon = scene.daemon();
+    scene.sandbox.add_rows("app.db", 2);
+    daemon.stop();
+    if scene.program.kind() == Kind::Ours {
+        assert_eq!(daemon.log().matches("journal mode changed to wal").count(), 1, "{}", daemon.log());
+    }
     assert_eq!(sqlite_shell(&scene.database, "PRAGMA journal_mode").trim(), "wal");
     scene.assert_restores();
 }
