@@ -210,6 +210,7 @@ impl Round {
 
     /// A last life that ends well; then everything must be there.
     fn settle(&mut self) {
+        let before: Vec<u64> = self.databases.iter().map(|database| newest_local(&database.meta)).collect();
         self.start_writers();
         let mut daemon = Daemon::replicate(&self.program, &self.sandbox, &self.config);
         for database in &mut self.databases {
@@ -218,8 +219,12 @@ impl Round {
             load.wait_for(goal);
             database.acknowledged = load.stop();
         }
+        // A signal that comes while it still looks for databases ends it at once, and rightly so.
         daemon.wait_until("every database on its replica", |_| {
-            self.databases.iter().all(|database| newest_local(&database.meta) <= database.replica.max_txid())
+            self.databases.iter().zip(&before).all(|(database, before)| {
+                let local = newest_local(&database.meta);
+                local > *before && local <= database.replica.max_txid()
+            })
         });
         daemon.stop();
         for at in 0..self.databases.len() {

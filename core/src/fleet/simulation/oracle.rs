@@ -57,16 +57,15 @@ impl Oracle {
         }
     }
 
-    /// Deletes something behind everybody's back.
-    pub async fn damage(&mut self, random: &mut Rng) -> String {
+    /// Deletes something behind everybody's back. Its name, if there is something.
+    pub async fn damage(&mut self, random: &mut Rng) -> Option<String> {
         let files = self.files().await;
-        if files.is_empty() {
-            return "nothing to delete".to_owned();
-        }
-        let victim = &files[random.usize(..files.len())];
+        let victim = files.get(random.usize(..files.len().max(1)))?;
         self.client.delete([(victim.level, victim.file_name())]).await.unwrap();
         self.damaged = true;
-        format!("somebody deletes {}/{}", victim.level, victim.file_name())
+        // Where nothing else ends, and local state was lost, too, nobody can know that the number was given before.
+        self.remote.remove(&victim.max_txid);
+        Some(format!("{}/ltx/{}/{}", self.client.path(), victim.level, victim.file_name()))
     }
 
     pub async fn files(&self) -> Vec<LtxInfo> {

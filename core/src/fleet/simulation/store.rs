@@ -86,6 +86,11 @@ impl SimStore {
         self.shared().conflict.clone()
     }
 
+    /// A name that somebody deleted may be given again, by those who cannot know of it.
+    pub fn forget(&self, name: &str) {
+        self.shared().contents.remove(name);
+    }
+
     async fn turn(&self, what: String) -> Result<Fate> {
         let (go, turn) = oneshot::channel();
         {

@@ -350,7 +350,12 @@ impl World {
                     None => continue,
                 },
                 5 => format!("meanwhile: {}", self.databases[at].application.act(&mut self.random)),
-                6 if self.random.u8(..3) == 0 => runtime().block_on(self.databases[at].oracle.damage(&mut self.random)),
+                6 if self.random.u8(..3) == 0 => {
+                    let victim = runtime().block_on(self.databases[at].oracle.damage(&mut self.random));
+                    let Some(victim) = victim else { continue };
+                    self.store.forget(&victim);
+                    format!("somebody deletes {victim}")
+                }
                 _ => continue,
             };
             self.count(&what);
