@@ -31,6 +31,12 @@ fn write(sandbox: &Sandbox, writer: &Program, config: &Path) -> i64 {
         listed.status.success() && levels(1) > 1 && levels(9) > 1
     });
     let head = load.stop();
+    // The reference may end before it has read the last commits, when it was started a moment ago.
+    daemon.wait_until("the last commit on the replica", |_| {
+        let output = sandbox.fresh("restored.db");
+        let args = ["restore", "-o", output.to_str().unwrap(), "-config", config.to_str().unwrap(), path];
+        writer.run(sandbox, &args).status.success() && ledger_head(&output, "a") == head
+    });
     daemon.stop();
     head
 }

@@ -2,8 +2,11 @@
 //! loopback address, and the reference beside it. A storage describes itself as a [`Backend`]; the roads are the same for
 //! all: [`a_directory_is_lost_and_restored`], and both directions of interoperation in [`interop`].
 
+mod azure;
 mod faults;
+mod gcs;
 mod interop;
+mod oss;
 mod s3;
 
 use std::fs;

@@ -12,12 +12,11 @@ use litestream_sdk::{
     Body, Context, Entry, ErrorKind, ListMode, ListRequest, ObjectKey, Plugin, ReadRequest, ReplicaPath, Result,
     Storage, Time, Timestamp, WriteRequest,
 };
-use litestream_test_servers::{Fault, Proxy, Rule};
+use litestream_test_servers::{Fault, OSS_BUCKET, OSS_KEY, OSS_REGION, OSS_SECRET, Proxy, Rule, oss_fake};
 
 use crate::{Bucket, OssPlugin, PluginExport};
 
 mod configuration;
-mod fake;
 
 const TIME: Timestamp = Timestamp(1_763_803_871_508_000_000);
 
@@ -25,8 +24,8 @@ fn request(address: impl Display, bucket: &str, secret: &str) -> ConfigureReques
     ConfigureRequest::new()
         .with_value("bucket", bucket, "test")
         .with_value("endpoint", format!("http://{address}"), "test")
-        .with_value("region", fake::REGION, "test")
-        .with_value("access-key-id", fake::KEY, "test")
+        .with_value("region", OSS_REGION, "test")
+        .with_value("access-key-id", OSS_KEY, "test")
         .with_value("secret-access-key", secret, "test")
         .with_value("part-size", "1MiB", "test")
 }
@@ -53,12 +52,12 @@ async fn entries(bucket: &Bucket, request: ListRequest) -> Result<Vec<Entry>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keeps_the_common_promises() {
-    let (address, _) = fake::start().await;
-    let proxy = Arc::new(Proxy::http(&address));
-    let through_proxy = Arc::new(open(&request(proxy.address(), fake::BUCKET, fake::SECRET)).await);
-    let right = request(&address, fake::BUCKET, fake::SECRET);
+    let fake = oss_fake();
+    let (address, proxy) = (fake.address(), Arc::new(Proxy::http(fake.address().to_string())));
+    let through_proxy = Arc::new(open(&request(proxy.address(), OSS_BUCKET, OSS_SECRET)).await);
+    let right = request(address, OSS_BUCKET, OSS_SECRET);
     let (wrong_bucket, wrong_secret) =
-        (request(&address, "no-such", fake::SECRET), request(proxy.address(), fake::BUCKET, "wrong"));
+        (request(address, "no-such", OSS_SECRET), request(proxy.address(), OSS_BUCKET, "wrong"));
     let subject = Subject::of_plugin::<PluginExport>(&right, Context::without_host()).await.unwrap();
     let subject = subject
         .with_network(through_proxy, proxy)
@@ -74,7 +73,7 @@ async fn keeps_the_common_promises() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_key_that_stays_spares_the_others() {
-    let bucket = open(&request(fake::start().await.0, fake::BUCKET, fake::SECRET)).await;
+    let bucket = open(&request(oss_fake().address(), OSS_BUCKET, OSS_SECRET)).await;
     let names = ["a&b <1>", "locked", "control\u{1}", "absent\u{7f}", "absent"];
     for name in &names[..3] {
         bucket.write(WriteRequest::new(key(name), TIME), Body::from_bytes("x")).await.unwrap();
@@ -89,9 +88,9 @@ async fn one_key_that_stays_spares_the_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_of_many_parts_is_one_object_with_its_time_and_nothing_is_left_of_one_that_broke() {
-    let (address, store) = fake::start().await;
-    let proxy = Proxy::http(address);
-    let bucket = open(&request(proxy.address(), fake::BUCKET, fake::SECRET)).await;
+    let fake = oss_fake();
+    let proxy = Proxy::http(fake.address().to_string());
+    let bucket = open(&request(proxy.address(), OSS_BUCKET, OSS_SECRET)).await;
     let content: Bytes = (0..(4usize << 20) + 7).map(|at| (at % 251) as u8).collect::<Vec<u8>>().into();
     let write = async || {
         let asked = WriteRequest::new(key("parts"), TIME).with_buffer(4 << 20);
@@ -101,7 +100,7 @@ async fn an_object_of_many_parts_is_one_object_with_its_time_and_nothing_is_left
     assert_eq!(write().await.unwrap_err().kind, ErrorKind::TRANSIENT);
     assert_eq!(bucket.stat(&key("parts")).await.unwrap_err().kind, ErrorKind::NOT_FOUND);
     // The cleaning goes on by itself; the runtime of the test is not the host's, which waits for it.
-    while store.lock().unwrap().unfinished() > 0 {
+    while fake.unfinished() > 0 {
         tokio::task::yield_now().await;
     }
     let written = write().await.unwrap();
@@ -110,13 +109,13 @@ async fn an_object_of_many_parts_is_one_object_with_its_time_and_nothing_is_left
     let (info, body) = bucket.read(ReadRequest::range(key("parts"), (1 << 20) - 3, 6)).await.unwrap();
     assert_eq!(body.collect(100).await.unwrap(), content.slice((1 << 20) - 3..(1 << 20) + 3));
     assert_eq!(info, Some(seen), "the answer describes the whole object");
-    assert_eq!(store.lock().unwrap().unfinished(), 0);
+    assert_eq!(fake.unfinished(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_object_is_one_request() {
-    let proxy = Proxy::http(fake::start().await.0);
-    let bucket = open(&request(proxy.address(), fake::BUCKET, fake::SECRET)).await;
+    let proxy = Proxy::http(oss_fake().address().to_string());
+    let bucket = open(&request(proxy.address(), OSS_BUCKET, OSS_SECRET)).await;
     bucket.write(WriteRequest::new(key("a"), TIME), Body::from_bytes("x")).await.unwrap();
     assert_eq!(proxy.requests().len(), 1);
     let keys = (0..500).map(|number| key(&format!("t/{number}"))).collect();
@@ -127,7 +126,7 @@ async fn a_small_object_is_one_request() {
 /// Nothing says that the service takes a delimiter of several characters; the host walks instead.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_roll_up_is_refused_and_a_walk_served() {
-    let bucket = open(&request(fake::start().await.0, fake::BUCKET, fake::SECRET)).await;
+    let bucket = open(&request(oss_fake().address(), OSS_BUCKET, OSS_SECRET)).await;
     bucket.write(WriteRequest::new(key("t/a.db/ltx/0/1"), TIME), Body::from_bytes("x")).await.unwrap();
     let rolled = entries(&bucket, everything().with_mode(ListMode::RollUp("ltx".into()))).await;
     assert_eq!(rolled.unwrap_err().kind, ErrorKind::UNSUPPORTED);

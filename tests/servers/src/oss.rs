@@ -1,10 +1,16 @@
-//! The service as its documentation describes it, since there is none to run. Strict about what the plugin sends: each
-//! signature is computed again, bodies must have the documented form, and anything else is answered with 400.
+//! Alibaba Cloud OSS as its documentation describes it, since there is none to run. Strict about what is sent: each
+//! signature is computed again, bodies must have the documented form, and anything else is answered with an error or a
+//! broken connection.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a request that the service would not take breaks its connection, and so the test"
+)]
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::net::{SocketAddr, TcpListener};
 use std::ops::Bound;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -14,15 +20,19 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hmac::{Hmac, Mac};
 use http::{HeaderMap, Method, StatusCode, Uri};
+use litestream_sdk::Timestamp;
 use md5::{Digest, Md5};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sha2::Sha256;
 
-/// The one bucket, in this region.
-pub(super) const BUCKET: &str = "replicas";
-pub(super) const REGION: &str = "cn-beijing";
-pub(super) const KEY: &str = "LTAI-test";
-pub(super) const SECRET: &str = "hunter2-of-the-fake";
+/// The fake's one bucket.
+pub const OSS_BUCKET: &str = "replicas";
+/// Its region.
+pub const OSS_REGION: &str = "cn-beijing";
+/// Access key.
+pub const OSS_KEY: &str = "LTAI-test";
+/// Its secret.
+pub const OSS_SECRET: &str = "hunter2-of-the-fake";
 
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
@@ -32,6 +42,8 @@ struct Object {
     content: Bytes,
     time: Option<String>,
     etag: String,
+    /// When it was written; retention by age looks at it.
+    modified: SystemTime,
 }
 
 struct Upload {
@@ -41,28 +53,46 @@ struct Upload {
 }
 
 #[derive(Default)]
-pub(super) struct Store {
+struct Store {
     objects: BTreeMap<String, Object>,
     uploads: BTreeMap<String, Upload>,
     last: u64,
 }
 
-impl Store {
-    /// Parts that nobody has put together or thrown away.
-    pub(super) fn unfinished(&self) -> usize {
-        self.uploads.len()
+type Shared = Arc<Mutex<Store>>;
+
+/// A running fake. It ends with this process.
+pub struct OssFake {
+    address: SocketAddr,
+    store: Shared,
+}
+
+impl OssFake {
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Uploads in parts that nobody has ended or thrown away.
+    pub fn unfinished(&self) -> usize {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner).uploads.len()
     }
 }
 
-type Shared = Arc<Mutex<Store>>;
-
-/// Starts it on a free port; gives its address. It ends with the test's runtime.
-pub(super) async fn start() -> (String, Shared) {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, store) = (listener.local_addr().unwrap().to_string(), Shared::default());
+/// Starts the fake on a free port, with an empty bucket.
+pub fn oss_fake() -> OssFake {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback address has free ports");
+    let (address, store) = (listener.local_addr().expect("a bound socket has an address"), Shared::default());
     let router = Router::new().fallback(serve).layer(DefaultBodyLimit::disable()).with_state(store.clone());
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (address, store)
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            listener.set_nonblocking(true).expect("every socket can be");
+            let listener = tokio::net::TcpListener::from_std(listener).expect("the socket fits the runtime");
+            axum::serve(listener, router).await
+        })
+    });
+    OssFake { address, store }
 }
 
 async fn serve(State(store): State<Shared>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
@@ -71,15 +101,15 @@ async fn serve(State(store): State<Shared>, method: Method, uri: Uri, headers: H
         return failure(403, "SignatureDoesNotMatch", "The request signature we calculated does not match.");
     }
     let Some((bucket, key)) = uri.path()[1..].split_once('/') else { return failure(400, "InvalidArgument", "path") };
-    if bucket != BUCKET {
+    if bucket != OSS_BUCKET {
         return failure(404, "NoSuchBucket", "The specified bucket does not exist.");
     }
     let key = decoded(key);
-    let mut store = store.lock().unwrap();
+    let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
     let has = |name: &str| query.contains_key(name);
     match method.as_str() {
         "GET" if key.is_empty() && has("list-type") => store.list(&query),
-        "POST" if key.is_empty() && has("delete") => store.delete(&headers, &body),
+        "POST" if key.is_empty() && has("delete") => store.delete(&query, &headers, &body),
         _ if key.is_empty() => failure(400, "InvalidArgument", "no object"),
         "POST" if has("uploads") => store.begin(key, &headers),
         "PUT" if has("uploadId") => store.part(&query, body),
@@ -105,7 +135,7 @@ impl Store {
         }
         let etag = format!("\"{}-{}\"", hex(&Md5::digest(&content)).to_uppercase(), self.last);
         self.last += 1;
-        self.objects.insert(key, Object { content, time, etag: etag.clone() });
+        self.objects.insert(key, Object { content, time, etag: etag.clone(), modified: SystemTime::now() });
         [("etag", etag), ("x-oss-request-id", "fake".to_owned())].into_response()
     }
 
@@ -119,7 +149,7 @@ impl Store {
         }
         let mut shown = HeaderMap::new();
         shown.insert("etag", object.etag.parse().unwrap());
-        shown.insert("last-modified", "Sun, 22 Nov 2026 09:31:12 GMT".parse().unwrap());
+        shown.insert("last-modified", httpdate::fmt_http_date(object.modified).parse().unwrap());
         if let Some(time) = &object.time {
             shown.insert("x-oss-meta-litestream-timestamp", time.parse().unwrap());
         }
@@ -145,8 +175,10 @@ impl Store {
 
     fn list(&self, query: &Query) -> Response {
         let text = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
-        assert_eq!((text("list-type"), text("encoding-type")), ("2", "url"));
-        let (prefix, delimiter, most) = (text("prefix"), text("delimiter"), text("max-keys").parse::<usize>().unwrap());
+        let encode = |name: &str| if text("encoding-type") == "url" { encoded(name) } else { escaped(name) };
+        let encoding = if text("encoding-type") == "url" { "<EncodingType>url</EncodingType>" } else { "" };
+        let (prefix, delimiter) = (text("prefix"), text("delimiter"));
+        let most = query.get("max-keys").map_or(100, |most| most.parse::<usize>().expect("max-keys is a number"));
         assert!(delimiter.len() <= 1, "the documentation says: a character");
         let after = text("start-after").max(text("continuation-token"));
         let (mut objects, mut prefixes, mut last, mut more) = (String::new(), String::new(), "", false);
@@ -163,45 +195,46 @@ impl Store {
                 break;
             }
             (lines, last) = (lines + 1, line);
-            let shown = utf8_percent_encode(line, ENCODED);
-            match end {
-                Some(_) => write!(prefixes, "<CommonPrefixes><Prefix>{shown}</Prefix></CommonPrefixes>").unwrap(),
-                None => write!(
-                    objects,
-                    "<Contents><Key>{shown}</Key><LastModified>2026-11-22T09:31:12.000Z</LastModified><ETag>{}</ETag>\
-                     <Size>{}</Size></Contents>",
-                    object.etag,
-                    object.content.len()
-                )
-                .unwrap(),
+            let shown = encode(line);
+            if end.is_some() {
+                prefixes.push_str(&format!("<CommonPrefixes><Prefix>{shown}</Prefix></CommonPrefixes>"));
+                continue;
             }
+            let (etag, size) = (&object.etag, object.content.len());
+            let modified = Timestamp::from_system(object.modified);
+            objects.push_str(&format!(
+                "<Contents><Key>{shown}</Key><LastModified>{modified}</LastModified><ETag>{etag}</ETag>\
+                 <Size>{size}</Size></Contents>"
+            ));
         }
         let next = if more { format!("<NextContinuationToken>{last}</NextContinuationToken>") } else { String::new() };
         xml(&format!(
-            "<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>{more}</IsTruncated>{next}{objects}{prefixes}\
+            "<ListBucketResult>{encoding}<IsTruncated>{more}</IsTruncated>{next}{objects}{prefixes}\
              </ListBucketResult>"
         ))
     }
 
-    fn delete(&mut self, headers: &HeaderMap, body: &Bytes) -> Response {
+    /// Keys with `locked` in them stay.
+    fn delete(&mut self, query: &Query, headers: &HeaderMap, body: &Bytes) -> Response {
         assert_eq!(headers["content-md5"], STANDARD.encode(Md5::digest(body)), "the service insists on it");
         let text = std::str::from_utf8(body).unwrap();
-        assert!(text.starts_with("<Delete><Quiet>false</Quiet>"), "{text}");
-        let mut answer = "<DeleteResult><EncodingType>url</EncodingType>".to_owned();
-        for key in text.split("<Key>").skip(1) {
-            let key = key.split("</Key>").next().unwrap();
-            let key = key.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'");
-            let key = key.replace("&amp;", "&");
-            let shown = utf8_percent_encode(&key, ENCODED);
+        let is_encoded = query.get("encoding-type").is_some_and(|kind| kind == "url");
+        let mut answer = if is_encoded { "<EncodingType>url</EncodingType>" } else { "" }.to_owned();
+        for key in between(text, "<Key>", "</Key>") {
+            let key = unescaped(key);
+            let shown = if is_encoded { encoded(&key) } else { escaped(&key) };
             if key.contains("locked") {
                 let why = "<Code>AccessDenied</Code><Message>locked</Message>";
-                write!(answer, "<Error><Key>{shown}</Key>{why}</Error>").unwrap();
-            } else {
-                self.objects.remove(&key);
-                write!(answer, "<Deleted><Key>{shown}</Key></Deleted>").unwrap();
+                answer.push_str(&format!("<Error><Key>{shown}</Key>{why}</Error>"));
+                continue;
+            }
+            self.objects.remove(&key);
+            // Quiet answers name only what stayed.
+            if !text.contains("<Quiet>true</Quiet>") {
+                answer.push_str(&format!("<Deleted><Key>{shown}</Key></Deleted>"));
             }
         }
-        xml(&(answer + "</DeleteResult>"))
+        xml(&format!("<DeleteResult>{answer}</DeleteResult>"))
     }
 
     fn begin(&mut self, key: String, headers: &HeaderMap) -> Response {
@@ -222,11 +255,12 @@ impl Store {
 
     fn complete(&mut self, query: &Query, headers: &HeaderMap, body: &Bytes) -> Response {
         let Some(upload) = self.uploads.get(&query["uploadId"]) else { return failure(404, "NoSuchUpload", "gone") };
-        let text = String::from_utf8(body.to_vec()).unwrap().replace("&quot;", "\"");
-        let named: String = (1..=upload.parts.len())
-            .map(|number| format!("<Part><PartNumber>{number}</PartNumber><ETag>\"part-{number}\"</ETag></Part>"))
-            .collect();
-        assert_eq!(text, format!("<CompleteMultipartUpload>{named}</CompleteMultipartUpload>"));
+        let text = std::str::from_utf8(body).unwrap();
+        let numbers: Vec<u32> =
+            between(text, "<PartNumber>", "</PartNumber>").map(|number| number.parse().unwrap()).collect();
+        assert!(numbers.iter().eq(upload.parts.keys()), "every part is named, in order: {text}");
+        let tags = between(text, "<ETag>", "</ETag>").map(unescaped);
+        assert!(tags.eq(numbers.iter().map(|number| format!("\"part-{number}\""))), "by the tag it was given: {text}");
         let (last, _) = upload.parts.last_key_value().unwrap();
         let small = upload.parts.iter().any(|(number, part)| number != last && part.len() < 100 << 10);
         assert!(!small, "only the last part may be small");
@@ -252,7 +286,7 @@ fn is_signed(method: &Method, uri: &Uri, query: &Query, headers: &HeaderMap) -> 
         rest.split(',').next().map(str::trim)
     };
     let date = &text("x-oss-date")[..8.min(text("x-oss-date").len())];
-    let scope = format!("{date}/{REGION}/oss/aliyun_v4_request");
+    let scope = format!("{date}/{OSS_REGION}/oss/aliyun_v4_request");
     let more: Vec<&str> = field("AdditionalHeaders").unwrap_or_default().split(';').collect();
     let is_in = |name: &str| {
         name.starts_with("x-oss-") || name == "content-type" || name == "content-md5" || more.contains(&name)
@@ -282,11 +316,10 @@ fn is_signed(method: &Method, uri: &Uri, query: &Query, headers: &HeaderMap) -> 
     );
     let time = text("x-oss-date");
     let to_sign = format!("OSS4-HMAC-SHA256\n{time}\n{scope}\n{}", hex(&Sha256::digest(request)));
-    let chain = [date, REGION, "oss", "aliyun_v4_request"];
-    let key = chain.iter().fold(format!("aliyun_v4{SECRET}").into_bytes(), |key, text| mac(&key, text));
+    let chain = [date, OSS_REGION, "oss", "aliyun_v4_request"];
+    let key = chain.iter().fold(format!("aliyun_v4{OSS_SECRET}").into_bytes(), |key, text| mac(&key, text));
     text("x-oss-content-sha256") == "UNSIGNED-PAYLOAD"
-        && more.contains(&"host")
-        && field("Credential") == Some(&format!("{KEY}/{scope}"))
+        && field("Credential") == Some(&format!("{OSS_KEY}/{scope}"))
         && field("Signature") == Some(&hex(&mac(&key, &to_sign)))
 }
 
@@ -309,6 +342,28 @@ fn failure(status: u16, code: &str, message: &str) -> Response {
     let text = format!("<Error><Code>{code}</Code><Message>{message}</Message><RequestId>fake</RequestId></Error>");
     let headers = [("x-oss-request-id", "fake".to_owned()), ("x-oss-err", STANDARD.encode(&text))];
     (StatusCode::from_u16(status).unwrap(), headers, text).into_response()
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, ENCODED).to_string()
+}
+
+const ENTITIES: [(&str, &str); 7] =
+    [("<", "&lt;"), (">", "&gt;"), ("\"", "&quot;"), ("\"", "&#34;"), ("'", "&apos;"), ("'", "&#39;"), ("&", "&amp;")];
+
+fn escaped(text: &str) -> String {
+    let first = text.replace('&', "&amp;");
+    ENTITIES[..3].iter().fold(first, |text, (plain, entity)| text.replace(plain, entity))
+}
+
+fn unescaped(text: &str) -> String {
+    ENTITIES.iter().fold(text.to_owned(), |text, (plain, entity)| text.replace(entity, plain))
+}
+
+/// Every text between these two.
+fn between<'a>(text: &'a str, open: &'static str, close: &str) -> impl Iterator<Item = &'a str> {
+    let close = close.to_owned();
+    text.split(open).skip(1).filter_map(move |rest| rest.split_once(&close).map(|(inside, _)| inside))
 }
 
 fn decoded(text: &str) -> String {

@@ -1,0 +1,36 @@
+//! Google Cloud Storage, on its emulator, which knows one bucket and serves one connection at a time.
+
+use litestream_test_servers::gcs_emulator;
+
+use super::{Backend, a_directory_is_lost_and_restored, interop};
+use crate::harness::*;
+
+const BUCKET: &str = "replicas";
+
+/// The bucket of an emulator at this address.
+fn backend(address: impl ToString) -> Backend {
+    Backend {
+        plugin: "gcs",
+        replica: Box::new(|place| format!("type: gs\nbucket: {BUCKET}\npath: {place}\n")),
+        url: Box::new(|place| format!("gs://{BUCKET}/{}", place.replace(' ', "%20"))),
+        env: vec![("STORAGE_EMULATOR_HOST", address.to_string())],
+    }
+}
+
+#[test]
+fn a_directory_of_databases_survives_the_loss_of_everything_local() {
+    let Some(server) = gcs_emulator(BUCKET) else { return };
+    a_directory_is_lost_and_restored(&backend(server.address()));
+}
+
+#[test]
+fn the_reference_restores_and_continues_ours() {
+    let (Some(server), reference) = (gcs_emulator(BUCKET), reference_or_skip!()) else { return };
+    interop::the_reference_restores_and_continues_ours(&backend(server.address()), &reference, "");
+}
+
+#[test]
+fn we_restore_and_continue_the_references() {
+    let (Some(server), reference) = (gcs_emulator(BUCKET), reference_or_skip!()) else { return };
+    interop::we_restore_and_continue_the_references(&backend(server.address()), &reference);
+}
