@@ -80,12 +80,11 @@ fn h51_two_daemons_one_replica() {
         stopped(first) || stopped(&second)
     });
     let survivor = if stopped(&first) { &other } else { &scene.database };
-    let rows = Content::of(survivor).rows("item");
+    let content = Content::of(survivor);
     let url = scene.sandbox.url("replica");
     let what = "the rows of one program alone";
-    let restored =
-        scene.program.restore_until(&scene.sandbox, &url, what, |output| Content::of(output).rows("item") == rows);
-    assert_same(survivor, &restored);
+    // The other one's rows may be there for a moment, and as many.
+    scene.program.restore_until(&scene.sandbox, &url, what, |output| Content::of(output) == content);
     for daemon in [&mut first, &mut second] {
         daemon.kill();
     }
