@@ -276,3 +276,29 @@ fn what_a_replica_holds_is_listed_by_url_and_by_directory() {
     let empty = scene.sandbox.url("nothing");
     scene.program.run(&scene.sandbox, &["databases", &empty]).refused_with("no replicas found below");
 }
+
+#[test]
+fn a_full_disk_ends_the_run_with_one_line_and_room_lets_it_go_on() {
+    let scene = Scene::new();
+    let out = scene.sandbox.mkdir("small");
+    // A file system of this size, seen by this process alone.
+    let script = "mount -t tmpfs -o size=24k tmpfs \"$1\" || exit 77
+        \"$2\" restore -dir -parallelism 1 -o \"$1/out\" \"$3\"; echo \"code $?\"
+        find \"$1/out\" -name '*.tmp'; find \"$1/out\" -name '*.db' -size 0
+        mount -o remount,size=10m \"$1\" && \"$2\" restore -dir -o \"$1/out\" \"$3\"; echo \"code $?\"";
+    let program = installation().join("litestream-rs");
+    let output = std::process::Command::new("unshare")
+        .args(["-m", "sh", "-c", script, "sh"])
+        .args([out.as_os_str(), program.as_os_str(), scene.url.as_ref()])
+        .output();
+    let output = output.ok().filter(|output| output.status.code() != Some(77) && !output.stdout.is_empty());
+    let Some(output) = output else {
+        eprintln!("SKIPPED: this user cannot mount a small file system");
+        return;
+    };
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let lines: Vec<&str> = stdout.lines().collect();
+    assert_eq!((lines.len(), lines[1], lines[3]), (4, "code 1", "code 0"), "{stdout}{stderr}");
+    assert!(lines[0].contains("left") && lines[2].starts_with("4 databases: "), "{stdout}{stderr}");
+    assert_eq!(stderr.matches("no space left in ").count(), 1, "{stderr}");
+}

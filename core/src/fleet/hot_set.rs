@@ -28,6 +28,11 @@ impl<D: HotDb> HotSet<D> {
         HotSet { ceiling: ceiling.max(1), slots: HashMap::new(), by_age: BTreeMap::new(), next_age: 0, lent: 0 }
     }
 
+    /// How many databases may be attached.
+    pub fn ceiling(&self) -> usize {
+        self.ceiling
+    }
+
     /// Lends the database of `id`, if it is in the set.
     pub fn lend(&mut self, id: DbId) -> Option<D> {
         let db = self.take(id)?;

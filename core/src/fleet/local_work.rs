@@ -193,6 +193,9 @@ impl Subject<'_> {
         for checkpoint in &report.checkpoints {
             self.count_checkpoint(checkpoint);
         }
+        if !report.write_lock_held.is_zero() {
+            metrics::global().fleet().held_write_lock(report.write_lock_held);
+        }
         if report.converted_to_wal {
             tracing::info!(path = %path, "journal mode changed to wal");
         }

@@ -25,6 +25,7 @@ mod destination;
 mod due;
 mod entry;
 mod explain;
+mod health;
 mod hot_set;
 mod jobs;
 mod levels;
@@ -58,6 +59,9 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use litestream_sdk::StorageError;
+
+use crate::replica::ReplicaClient;
 use shared::Shared;
 
 pub use destination::{DestinationError, PluginDestination};
@@ -104,6 +108,24 @@ impl Fleet {
     /// Sums over all databases: how far a long first sync has come.
     pub fn progress(&self) -> Progress {
         self.shared.progress()
+    }
+
+    /// Sums for the metrics.
+    pub fn reading(&self) -> crate::metrics::FleetReading {
+        self.shared.reading()
+    }
+
+    /// A database's replica, for reading. `None` if the fleet does not know it.
+    ///
+    /// # Errors
+    /// The store cannot be opened.
+    pub async fn replica(&self, path: &std::path::Path) -> Option<Result<ReplicaClient, StorageError>> {
+        let id = self.shared.find(path)?;
+        let known =
+            |state: &shared::State| state.scheduler.table.get(id).map(|record| (record.entry, record.levels.layout));
+        let (entry, layout) = self.shared.look(known)?;
+        let entry = self.shared.entry(entry)?;
+        Some(upload::client(&entry, path, layout).await)
     }
 
     /// How it was started.

@@ -308,6 +308,7 @@ fn log_start(shared: &Arc<Shared>) {
         if rows.len() <= FEW {
             tracing::info!(path = %path.display(), "initialized db");
             tracing::info!(
+                db = %path.file_name().unwrap_or_default().to_string_lossy(),
                 r#type = kind,
                 "sync-interval" = sync_interval,
                 path = place,
@@ -320,6 +321,7 @@ fn log_start(shared: &Arc<Shared>) {
         } else {
             tracing::debug!(path = %path.display(), "initialized db");
             tracing::debug!(
+                db = %path.file_name().unwrap_or_default().to_string_lossy(),
                 r#type = kind,
                 "sync-interval" = sync_interval,
                 path = place,

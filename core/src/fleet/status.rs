@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::ltx::Txid;
-use crate::metrics::DatabaseMetrics;
+use crate::metrics::{DatabaseMetrics, FleetReading};
 
 use super::record::{DbId, Flags, Lane, Phase, Record};
 use super::registration::failure_of;
@@ -30,6 +30,17 @@ pub enum DatabaseStatus {
 }
 
 impl DatabaseStatus {
+    /// All of them.
+    pub const ALL: [DatabaseStatus; 7] = [
+        DatabaseStatus::Replicating,
+        DatabaseStatus::Starting,
+        DatabaseStatus::Missing,
+        DatabaseStatus::Stopped,
+        DatabaseStatus::Failing,
+        DatabaseStatus::Conflict,
+        DatabaseStatus::Removing,
+    ];
+
     /// One word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -59,6 +70,8 @@ pub struct StatusRow {
     pub replica_txid: Txid,
     /// SQLite has it open for us.
     pub attached: bool,
+    /// The replica is known to hold everything that was copied.
+    pub uploaded: bool,
     /// Something is being done with it.
     pub busy: bool,
     /// What is being done with it, if anything: `sync`, `upload` or `levels`.
@@ -119,6 +132,22 @@ impl Shared {
         self.look(|state| state.scheduler.table.get(id).map(|record| row(state, id, record, kind)))
     }
 
+    /// What of the fleet is read when its metrics are asked for: databases by state, those that are refused too, and the
+    /// places for open ones.
+    pub fn reading(&self) -> FleetReading {
+        self.look(|state| {
+            let mut counts = [0; DatabaseStatus::ALL.len()];
+            for (_, record) in state.scheduler.table.iter() {
+                counts[status_of(record) as usize] += 1;
+            }
+            let mut databases: Vec<_> =
+                DatabaseStatus::ALL.into_iter().map(|status| (status.as_str(), counts[status as usize])).collect();
+            databases.push(("refused", state.refused.len()));
+            let (open, open_limit) = (state.scheduler.hot.open(), state.scheduler.hot.ceiling());
+            FleetReading { databases, open, open_limit, ..FleetReading::default() }
+        })
+    }
+
     /// Sums.
     pub fn progress(&self) -> Progress {
         self.look(|state| {
@@ -143,10 +172,10 @@ impl Shared {
     }
 }
 
-fn row(state: &State, id: DbId, record: &Record, replica_type: String) -> StatusRow {
+fn status_of(record: &Record) -> DatabaseStatus {
     let flags = record.flags;
     let failing = record.lanes.iter().any(|lane| lane.failures > 0);
-    let status = match flags {
+    match flags {
         _ if flags.has(Flags::REMOVING) => DatabaseStatus::Removing,
         _ if flags.has(Flags::STOPPED) => DatabaseStatus::Stopped,
         _ if flags.has(Flags::CONFLICT) => DatabaseStatus::Conflict,
@@ -154,14 +183,18 @@ fn row(state: &State, id: DbId, record: &Record, replica_type: String) -> Status
         _ if failing => DatabaseStatus::Failing,
         _ if !flags.has(Flags::SYNCED) => DatabaseStatus::Starting,
         _ => DatabaseStatus::Replicating,
-    };
+    }
+}
+
+fn row(state: &State, id: DbId, record: &Record, replica_type: String) -> StatusRow {
     StatusRow {
         path: state.scheduler.table.path(id),
         replica_type,
-        status,
+        status: status_of(record),
         txid: record.local,
         replica_txid: record.levels.position(),
-        attached: flags.has(Flags::HOT),
+        attached: record.flags.has(Flags::HOT),
+        uploaded: record.uploaded(),
         busy: record.lanes.iter().any(|lane| lane.phase == Phase::Running),
         operation: Lane::ALL.into_iter().find(|lane| record.lane(*lane).phase == Phase::Running).map(Lane::name),
         synced_wal_offset: record.metrics.as_ref().map_or(0, DatabaseMetrics::wal_size),

@@ -1,11 +1,14 @@
 //! One upload run of one database: look at the replica if that was not done yet, then send local files in order.
 
 use std::path::Path;
+use std::time::Duration;
 
 use litestream_sdk::{ErrorKind, StorageError};
 
+use crate::clock;
 use crate::db::{LocalFile, MetaDir};
 use crate::ltx::{FileName, Header, Level, LtxInfo, Txid};
+use crate::metrics;
 use crate::plugin::{FileSource, Urgency};
 use crate::replica::{Layout, Remote, ReplicaClient, Verdict, contiguous, judge, local_trailer};
 use crate::sqlite::WAL_HEADER_LEN;
@@ -169,6 +172,9 @@ impl Batch<'_> {
                 self.arrivals.arrived(Level::SNAPSHOT, txid, bytes);
             }
             self.send_one(txid, &file).await?;
+            let now = i64::try_from(clock::unix_time().as_millis()).unwrap_or(i64::MAX);
+            let lag_ms = u64::try_from(now.saturating_sub(file.header.timestamp)).unwrap_or(0);
+            metrics::global().fleet().uploaded(Duration::from_millis(lag_ms));
             tracing::debug!(path = %self.work.path.display(), txid = %txid, size = file.size, "ltx file uploaded");
             self.arrivals.arrived(Level::RAW, txid, file.size);
         }

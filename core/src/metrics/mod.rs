@@ -7,6 +7,7 @@
 //! Serving the text over HTTP is the server's business.
 
 pub mod database;
+pub mod fleet;
 pub mod plugin;
 pub mod replica;
 
@@ -18,6 +19,7 @@ use prometheus::core::Collector;
 use prometheus::{Encoder, Registry, TextEncoder};
 
 pub use database::{CheckpointMode, DatabaseMetrics, L0Retention};
+pub use fleet::{FleetMetrics, FleetReading};
 pub use plugin::{MetricKind, PluginMetrics};
 pub use replica::{Operation, OperationMetrics, ReplicaMetrics};
 
@@ -26,6 +28,7 @@ pub struct Metrics {
     registry: Registry,
     databases: database::Table,
     replicas: ReplicaMetrics,
+    fleet: FleetMetrics,
 }
 
 /// The process's metrics.
@@ -49,11 +52,11 @@ impl Metrics {
     /// An empty set, without the process's own figures.
     pub fn new() -> Metrics {
         let registry = Registry::new();
-        let replicas = ReplicaMetrics::new();
-        for family in replicas.families() {
-            registry.register(family).expect("the names of the replica families differ");
+        let (replicas, fleet) = (ReplicaMetrics::new(), FleetMetrics::new());
+        for family in replicas.families().into_iter().chain(fleet.families()) {
+            registry.register(family).expect("the names of the families differ");
         }
-        Metrics { registry, databases: database::Table::default(), replicas }
+        Metrics { registry, databases: database::Table::default(), replicas, fleet }
     }
 
     /// The series of one database, made with value 0 at the first call. They leave the output when the last handle of
@@ -65,6 +68,11 @@ impl Metrics {
     /// `litestream_replica_operation_*`.
     pub fn replicas(&self) -> &ReplicaMetrics {
         &self.replicas
+    }
+
+    /// `litestream_fleet_*` and `litestream_memory_budget_*`.
+    pub fn fleet(&self) -> &FleetMetrics {
+        &self.fleet
     }
 
     /// The metrics that one plugin counts itself, under `litestream_plugin_<name>_`.

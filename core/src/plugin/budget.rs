@@ -49,6 +49,11 @@ impl ByteBudget {
         ByteBudget { writes: Share::new(total - reads), reads: Share::new(reads) }
     }
 
+    /// All bytes.
+    pub fn total(&self) -> u64 {
+        (u64::from(self.writes.total_units) + u64::from(self.reads.total_units)) * UNIT
+    }
+
     /// Bytes that nobody holds now.
     pub fn available(&self) -> u64 {
         self.writes.available() + self.reads.available()

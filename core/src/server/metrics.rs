@@ -1,8 +1,10 @@
 //! `GET /metrics`, and the address it is served at.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
@@ -10,6 +12,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::metrics;
+
+use super::Watched;
 
 /// Answers under way at once: each keeps a thread while its reader is slow.
 static READERS: Semaphore = Semaphore::const_new(4);
@@ -22,13 +26,14 @@ const PIECES: usize = 4;
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-pub(super) async fn metrics() -> Response {
+pub(super) async fn metrics(State(watched): State<Arc<Watched>>) -> Response {
     let Ok(permit) = READERS.try_acquire() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many requests for metrics are under way\n").into_response();
     };
     let (pieces, receiver) = mpsc::channel::<Bytes>(PIECES);
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
+        metrics::global().fleet().set(&watched.reading());
         let mut out = Pieces { piece: Vec::with_capacity(PIECE_BYTES), pieces };
         // An error means that the reader went away.
         if metrics::global().render(&mut out).and_then(|()| out.flush()).is_err() {

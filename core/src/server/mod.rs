@@ -3,6 +3,7 @@
 //! ```text
 //! socket.path --+-> routes (one file per resource) --> Control --> Fleet
 //! addr ---------+-> metrics                        --> metrics::global()
+//!               +-> page (status, read-only)       --> Fleet
 //! ```
 //!
 //! Nothing here replicates, and nothing that replicates waits for anybody here: a client that goes away or never reads
@@ -16,6 +17,7 @@ mod lifecycle;
 mod list;
 mod listener;
 mod metrics;
+mod page;
 mod register;
 mod registrations;
 mod request;
@@ -37,6 +39,8 @@ use axum::routing::{get, post};
 use crate::clock;
 use crate::config::{Environment, SocketConfig};
 use crate::fleet::Fleet;
+use crate::metrics::FleetReading;
+use crate::plugin::ByteBudget;
 
 pub use listener::Server;
 pub use metrics::{BindAddress, NoPort};
@@ -96,14 +100,41 @@ pub fn serve_control(config: &SocketConfig, control: Control) -> Result<Server, 
     Ok(Server::start(listener, control_routes(Arc::new(control)), Some(file)))
 }
 
-/// Serves the metrics of the process at `/metrics`. Call it within a runtime.
+/// What the metrics and the status page show.
+pub struct Watched {
+    /// Whose databases.
+    pub fleet: Arc<Fleet>,
+    /// The memory for data under way.
+    pub budget: ByteBudget,
+    /// How often everything is looked at although nothing reported a change.
+    pub scan_interval: Duration,
+}
+
+impl Watched {
+    fn reading(&self) -> FleetReading {
+        let (total, free) = (self.budget.total(), self.budget.available());
+        FleetReading {
+            budget_bytes: total,
+            budget_used_bytes: total.saturating_sub(free),
+            discovery_bound: self.scan_interval,
+            ..self.fleet.reading()
+        }
+    }
+}
+
+/// Serves the metrics of the process at `/metrics` and a status page at `/`. Nothing there changes anything. Call it within
+/// a runtime.
 ///
 /// # Errors
 /// Those of binding the address.
-pub async fn serve_metrics(address: &BindAddress) -> std::io::Result<Server> {
+pub async fn serve_metrics(address: &BindAddress, watched: Watched) -> std::io::Result<Server> {
     let listener = address.bind().await?;
     tracing::info!(url = address.url(), "serving metrics on");
-    Ok(Server::start(listener, with_fallbacks(Router::new().route("/metrics", get(metrics::metrics))), None))
+    let routes = Router::new()
+        .route("/", get(page::overview))
+        .route("/database", get(page::database))
+        .route("/metrics", get(metrics::metrics));
+    Ok(Server::start(listener, with_fallbacks(routes.with_state(Arc::new(watched))), None))
 }
 
 fn control_routes(control: Arc<Control>) -> Router {

@@ -1,11 +1,13 @@
 //! The commands, one file each: its texts and flags as data, and what it does.
 
+mod completions;
 mod config_check;
 mod config_explain;
 mod databases;
 mod info;
 mod list;
 mod ltx;
+mod man;
 mod plugin_check;
 mod plugin_list;
 mod plugin_new;
@@ -31,12 +33,14 @@ use crate::failure::UsageError;
 
 /// Every command, in the order of the usage text.
 pub const ALL: &[&Command] = &[
+    &completions::COMMAND,
     &config_check::COMMAND,
     &config_explain::COMMAND,
     &databases::COMMAND,
     &info::COMMAND,
     &list::COMMAND,
     &ltx::COMMAND,
+    &man::COMMAND,
     &plugin_check::COMMAND,
     &plugin_list::COMMAND,
     &plugin_new::COMMAND,

@@ -2,11 +2,12 @@
 //!
 //! A layer over `tracing`: it collects the fields of an event and of the spans around it, gives them to the chosen format, and
 //! writes each line in one piece. Fields keep their names, dots included (`txid.min`); durations are logged with `?duration`.
-//! Repeating errors are held back by whoever repeats them, not here.
+//! Warnings and errors that repeat are one line in a while (`repeats`); a line about a database has its name and its path.
 
 mod fields;
 mod json;
 mod pretty;
+mod repeats;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -25,7 +26,8 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::terminal::BesideBars;
-use fields::{Field, Fields};
+use fields::{Field, Fields, Value};
+use repeats::Repeats;
 
 /// Starts logging for the rest of the process. The first call wins; later ones do nothing.
 pub fn start(config: &LoggingConfig) {
@@ -75,12 +77,23 @@ struct LogLayer {
     with_source: bool,
     colour: bool,
     zone: TimeZone,
+    repeats: Mutex<Repeats>,
     sink: Mutex<Box<dyn Write + Send>>,
 }
 
+/// Modules whose `path` is that of a database.
+const OF_DATABASES: [&str; 3] = ["litestream_core::fleet", "litestream_core::db", "litestream_core::discovery"];
+
 impl LogLayer {
     fn new(format: LogFormat, with_source: bool, colour: bool, sink: Box<dyn Write + Send>) -> LogLayer {
-        LogLayer { format, with_source, colour, zone: TimeZone::system(), sink: Mutex::new(sink) }
+        LogLayer {
+            format,
+            with_source,
+            colour,
+            zone: TimeZone::system(),
+            repeats: Mutex::default(),
+            sink: Mutex::new(sink),
+        }
     }
 
     fn now(&self) -> Zoned {
@@ -132,10 +145,22 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
             }
         }
         event.record(&mut fields);
+        let metadata = event.metadata();
+        if OF_DATABASES.iter().any(|module| metadata.target().starts_with(module)) {
+            fields.name_database();
+        }
+        if *metadata.level() <= Level::WARN {
+            let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+            match repeats.admit(repeats::key(metadata, &fields), clock::monotonic()) {
+                None => return,
+                Some(0) => {}
+                Some(more) => fields.list.push(Field { name: "repeated", value: Value::Integer(more.into()) }),
+            }
+        }
         self.write(&Line {
             time: self.now(),
-            level: *event.metadata().level(),
-            source: self.source(event.metadata()),
+            level: *metadata.level(),
+            source: self.source(metadata),
             message: &fields.message,
             fields: &fields.list,
         });

@@ -5,6 +5,7 @@ mod commands;
 mod control;
 mod exit_code;
 mod failure;
+mod generate;
 mod go_quote;
 mod inventory;
 mod logging;

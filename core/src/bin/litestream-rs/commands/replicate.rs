@@ -2,10 +2,12 @@
 
 mod exec;
 mod first_sync;
+mod heartbeat;
 mod missing;
 mod once;
 mod servers;
 mod startup;
+mod systemd;
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -28,6 +30,7 @@ use crate::{logging, runtime};
 use exec::ExecChild;
 use first_sync::FirstSync;
 use servers::Servers;
+use systemd::Systemd;
 
 const EXEC: Flag = Flag::value(
     "exec",
@@ -179,6 +182,7 @@ async fn replicate(loaded: Loaded, request: Request, registry: Registry) -> anyh
     let config = loaded.config;
     let registry = Arc::new(registry);
     let servers = Servers::plan(&config)?;
+    let (heartbeat, systemd) = (config.heartbeat.clone(), Systemd::of(&request.environment));
     let shutdown = ShutdownRequest { timeout: config.shutdown_sync_timeout, interval: config.shutdown_sync_interval };
     let stores = Arc::new(Stores::new(ByteBudget::new(config.memory_budget_bytes), None));
     let starting = start(config, &request, &registry, &stores);
@@ -200,10 +204,24 @@ async fn replicate(loaded: Loaded, request: Request, registry: Registry) -> anyh
             let single = ShutdownRequest { timeout: Duration::ZERO, ..shutdown };
             (once::run(&fleet, what, &mut signals).await, single)
         }
-        None => (run_until_end(&fleet, request.exec.as_deref(), &mut signals).await, shutdown),
+        None => {
+            systemd.ready(fleet.progress().databases);
+            let ended = tokio::select! {
+                ended = run_until_end(&fleet, request.exec.as_deref(), &mut signals) => ended,
+                never = heartbeat::send(heartbeat.as_ref(), &fleet) => match never {},
+                never = systemd.watch(&fleet) => match never {},
+            };
+            systemd.stopping();
+            (ended, shutdown)
+        }
     };
     // Together: a request that waits for a sync is answered by the last one.
-    let (report, ()) = tokio::join!(shut_down(&fleet, shutdown, &mut signals), servers.close());
+    let ending = async { tokio::join!(shut_down(&fleet, shutdown, &mut signals), servers.close()) };
+    let (report, ()) = tokio::select! {
+        ended = ending => ended,
+        // A last sync may take longer than a watchdog's patience.
+        never = systemd.watch(&fleet) => match never {},
+    };
     if !report.interrupted {
         stores.close().await;
     }

@@ -40,6 +40,17 @@ pub struct Fields {
 }
 
 impl Fields {
+    /// Puts the name of a database, as the reference calls it, in front of its path.
+    pub fn name_database(&mut self) {
+        let Some(at) = self.list.iter().position(|field| field.name == "path") else { return };
+        let Value::Text(path) = &self.list[at].value else { return };
+        // `replicating to` has the path of the replica, as in the reference.
+        if !self.list.iter().any(|field| field.name == "db" || field.name == "type") {
+            let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+            self.list.insert(at, Field { name: "db", value: Value::Text(name) });
+        }
+    }
+
     fn push(&mut self, field: &TracingField, value: Value) {
         // `r#type = ..` is the only way to write a field that is called like a keyword.
         let name = field.name().strip_prefix("r#").unwrap_or(field.name());

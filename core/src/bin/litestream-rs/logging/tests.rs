@@ -161,3 +161,32 @@ fn texts_that_look_like_durations_stay_texts() {
     });
     assert_eq!(lines, [r#"level=INFO msg=x a=90s b="\"90s\"" c=1m30s d=1.5ms e=1ns"#]);
 }
+
+#[test]
+fn a_line_about_a_database_has_its_name_and_its_path() {
+    let lines = text_lines(|| {
+        info!(target: "litestream_core::fleet::start", path = "/t/a.db", "initialized db");
+        info!(target: "litestream_core::db", db = "b.db", path = "/t/b.db", "sync");
+        info!(target: "litestream_core::fleet::start", db = "a.db", r#type = "file", path = "/r/a", "replicating to");
+        info!(target: "litestream_core::server", path = "/run/x.sock", "control socket listening");
+    });
+    let expected = [
+        r#"level=INFO msg="initialized db" db=a.db path=/t/a.db"#,
+        "level=INFO msg=sync db=b.db path=/t/b.db",
+        r#"level=INFO msg="replicating to" db=a.db type=file path=/r/a"#,
+        r#"level=INFO msg="control socket listening" path=/run/x.sock"#,
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn an_error_that_repeats_is_one_line() {
+    let lines = text_lines(|| {
+        for attempt in [1, 1, 2, 1] {
+            error!(attempt, "sync error");
+            info!("goes on");
+        }
+    });
+    assert_eq!(lines.iter().filter(|line| line.contains("sync error")).count(), 2, "{lines:?}");
+    assert_eq!(lines.len(), 6, "what is no problem is never held back");
+}

@@ -63,7 +63,7 @@ impl Chosen {
 pub struct OpenDirectory {
     destination: PluginDestination,
     store: Arc<Store>,
-    /// The memory for restoring them.
+    /// The memory for restoring them; what plugins hold of reads has a share of its own in it.
     pub budget: ByteBudget,
 }
 

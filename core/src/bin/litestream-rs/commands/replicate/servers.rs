@@ -1,16 +1,18 @@
 //! The control socket and the metrics endpoint of the daemon. Without one of them databases are replicated all the same.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use litestream_core::config::{Config, Environment, SocketConfig};
 use litestream_core::fleet::Fleet;
 use litestream_core::plugin::{Registry, Stores};
-use litestream_core::server::{self, BindAddress, Control, Registrar, Registrations, Server};
+use litestream_core::server::{self, BindAddress, Control, Registrar, Registrations, Server, Watched};
 
 /// Those that are wanted, and those that run.
 pub struct Servers {
     socket: Option<SocketConfig>,
     metrics: Option<BindAddress>,
+    scan_interval: Duration,
     running: Vec<Server>,
 }
 
@@ -22,7 +24,7 @@ impl Servers {
     pub fn plan(config: &Config) -> anyhow::Result<Servers> {
         let metrics = config.addr.as_deref().filter(|addr| !addr.is_empty()).map(BindAddress::parse).transpose()?;
         let socket = config.socket.enabled.then(|| config.socket.clone());
-        Ok(Servers { socket, metrics, running: Vec::new() })
+        Ok(Servers { socket, metrics, scan_interval: config.scan_interval, running: Vec::new() })
     }
 
     /// Starts them. What cannot be started is logged.
@@ -50,7 +52,9 @@ impl Servers {
             }
         }
         if let Some(address) = &self.metrics {
-            match server::serve_metrics(address).await {
+            let (fleet, budget) = (Arc::clone(fleet), stores.budget().clone());
+            let watched = Watched { fleet, budget, scan_interval: self.scan_interval };
+            match server::serve_metrics(address, watched).await {
                 Ok(server) => self.running.push(server),
                 Err(error) => tracing::error!(url = address.url(), %error, "cannot start metrics server"),
             }

@@ -21,10 +21,8 @@ pub fn log_beginning(loaded: &Loaded) {
     if !config.retention_enabled {
         tracing::warn!("retention is disabled: nothing is deleted from replicas, and they grow without limit");
     }
-    for (key, is_set) in [("mcp-addr", config.mcp_addr.is_some()), ("heartbeat-url", config.heartbeat.is_some())] {
-        if is_set {
-            tracing::warn!(key, "this version of litestream-rs does not serve this key yet; it has no effect");
-        }
+    if config.mcp_addr.is_some() {
+        tracing::warn!(key = "mcp-addr", "this version of litestream-rs does not serve this key yet; it has no effect");
     }
 }
 

@@ -1,0 +1,166 @@
+//! `/database?path=`: one database, and the points it can be restored to, on a line of time.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use crate::clock;
+use crate::fleet::Explanation;
+use crate::ltx::{LtxInfo, Txid};
+use crate::restore::{Target, plan};
+use crate::server::{Watched, request};
+
+use super::html::{duration, escape, link, shell_word, size, time};
+use super::page;
+
+/// Points that are shown, the newest. Each is a plan made.
+const POINTS: usize = 200;
+
+/// A moment that can be restored.
+struct Point {
+    txid: Txid,
+    at_millis: i64,
+    bytes: u64,
+}
+
+pub(in crate::server) async fn database(State(watched): State<Arc<Watched>>, RawQuery(query): RawQuery) -> Response {
+    let path = request::query_path(query.as_deref()).unwrap_or_default();
+    let wanted = query.as_deref().and_then(|query| {
+        let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+        pairs.find(|(name, _)| name == "txid").and_then(|(_, value)| value.parse::<Txid>().ok())
+    });
+    let Some(explained) = watched.fleet.explain(Path::new(&path)) else {
+        let text =
+            format!("<p>No database of this daemon: {}</p><p><a href=\"/\">All databases</a></p>", escape(&path));
+        return page(StatusCode::NOT_FOUND, "litestream-rs", None, &text);
+    };
+    let points = match points(&watched, Path::new(&path)).await {
+        Ok(points) => timeline(&path, &points, wanted),
+        Err(error) => format!("<p class=\"bad\">The replica cannot be listed: {}</p>\n", escape(&error)),
+    };
+    let body = format!(
+        "<p><a href=\"/\">All databases</a></p>\n<h1>{}</h1>\n{}<h2>Restore points</h2>\n{points}",
+        escape(&path),
+        state(&explained)
+    );
+    // What a person is about to copy must not move away; one who only looks sees what is new.
+    page(StatusCode::OK, &path, wanted.is_none().then_some(30), &body)
+}
+
+fn state(explained: &Explanation) -> String {
+    let row = &explained.row;
+    let line = |label: &str, value: &str| format!("<tr><th>{label}</th><td>{}</td></tr>", escape(value));
+    let now = i64::try_from(clock::unix_time().as_secs()).unwrap_or(i64::MAX);
+    let synced = row.last_sync.map_or_else(
+        || "not since the start of the daemon".to_owned(),
+        |at| format!("{} ago", duration(now - i64::from(at))),
+    );
+    let mut lines = vec![
+        line("state", row.status.as_str()),
+        line("position here", &row.txid.to_string()),
+        line("on the replica", &format!("{} ({})", row.replica_txid, row.replica_type)),
+        line("last upload", &synced),
+    ];
+    for work in &explained.work {
+        if let Some(error) = &work.error {
+            lines.push(line(work.name, error));
+        }
+    }
+    format!("<table>{}</table>\n", lines.concat())
+}
+
+async fn points(watched: &Watched, path: &Path) -> Result<Vec<Point>, String> {
+    let Some(replica) = watched.fleet.replica(path).await else { return Err("the database is gone".to_owned()) };
+    let replica = replica.map_err(|error| error.to_string())?;
+    let files = replica.list_all().await.map_err(|error| error.to_string())?;
+    tokio::task::spawn_blocking(move || restorable(&files)).await.map_err(|error| error.to_string())
+}
+
+/// The ends of files that a plan reaches, newest first.
+fn restorable(files: &[LtxInfo]) -> Vec<Point> {
+    let mut ends: Vec<Txid> = files.iter().map(|file| file.max_txid).collect();
+    ends.sort_unstable();
+    ends.dedup();
+    let point = |txid: Txid| {
+        let plan = plan(files, Target::Txid(txid)).ok()?;
+        let at_millis = plan.files().last()?.created_at;
+        Some(Point { txid, at_millis, bytes: plan.bytes() })
+    };
+    ends.into_iter().rev().take(POINTS).filter_map(point).collect()
+}
+
+fn timeline(path: &str, points: &[Point], wanted: Option<Txid>) -> String {
+    let (Some(newest), Some(oldest)) = (points.first(), points.last()) else {
+        return "<p class=\"bad\">Nothing can be restored yet.</p>\n".to_owned();
+    };
+    let span = (newest.at_millis - oldest.at_millis).max(1);
+    let circle = |point: &Point| {
+        let x = 10 + (point.at_millis - oldest.at_millis) * 980 / span;
+        let (txid, at) = (point.txid.to_string(), time(point.at_millis));
+        let target = link(path, Some(&txid));
+        format!("<a href=\"{target}\"><circle cx=\"{x}\" cy=\"20\" r=\"7\"><title>{at} {txid}</title></circle></a>")
+    };
+    let circles: String = points.iter().map(circle).collect();
+    let chosen = points.iter().find(|point| Some(point.txid) == wanted).unwrap_or(newest);
+    let rows: String = points.iter().map(|point| row(path, point, point.txid == chosen.txid)).collect();
+    format!(
+        "<svg viewBox=\"0 0 1000 40\" role=\"img\" aria-label=\"restore points from {} to {}\">\
+         <line x1=\"10\" y1=\"20\" x2=\"990\" y2=\"20\"/>{circles}</svg>\n{}<table>{rows}</table>\n",
+        time(oldest.at_millis),
+        time(newest.at_millis),
+        command(path, chosen)
+    )
+}
+
+fn row(path: &str, point: &Point, is_chosen: bool) -> String {
+    let txid = point.txid.to_string();
+    let (target, at, bytes) = (link(path, Some(&txid)), time(point.at_millis), size(point.bytes));
+    let mark = if is_chosen { "●" } else { "" };
+    format!(
+        "<tr><td>{mark}</td><td><a href=\"{target}\">{at}</a></td><td><code>{txid}</code></td><td>{bytes}</td></tr>"
+    )
+}
+
+/// By transaction: a time would have to be after the moment that is meant.
+fn command(path: &str, point: &Point) -> String {
+    let output = shell_word(&format!("{path}.restored"));
+    let line = format!("litestream-rs restore -txid {} -o {output} {}", point.txid, shell_word(path));
+    let at = time(point.at_millis);
+    format!(
+        "<p>The state of {at}, beside the database as it is:</p>\n<code class=\"copy\" id=\"command\">{}</code>\n",
+        escape(&line)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ltx::Level;
+
+    fn file(level: u8, min: u64, max: u64) -> LtxInfo {
+        let level = Level::new(level).unwrap();
+        LtxInfo { level, min_txid: Txid(min), max_txid: Txid(max), size: 100, created_at: max as i64 * 1000 }
+    }
+
+    #[test]
+    fn only_what_a_plan_reaches_is_offered() {
+        // 7 stands behind a hole.
+        let files = [file(9, 1, 3), file(0, 4, 4), file(0, 5, 5), file(1, 4, 5), file(0, 7, 7)];
+        let txids: Vec<u64> = restorable(&files).into_iter().map(|point| point.txid.0).collect();
+        assert_eq!(txids, [5, 4, 3]);
+        assert!(restorable(&[]).is_empty());
+    }
+
+    #[test]
+    fn the_command_is_that_of_the_chosen_point() {
+        let points = restorable(&[file(9, 1, 3), file(0, 4, 4)]);
+        let text = timeline("/d/it's.db", &points, Some(Txid(3)));
+        let command = "litestream-rs restore -txid 0000000000000003 -o &#39;/d/it&#39;\\&#39;&#39;s.db.restored&#39; &#39;/d/it&#39;\\&#39;&#39;s.db&#39;";
+        assert!(text.contains(command), "{text}");
+        assert!(timeline("/a", &points, None).contains("-txid 0000000000000004 "));
+        assert!(timeline("/a", &[], None).contains("Nothing can be restored yet"));
+    }
+}
