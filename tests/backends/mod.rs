@@ -8,6 +8,8 @@ mod gcs;
 mod interop;
 mod oss;
 mod s3;
+mod sftp;
+mod webdav;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,0 +1,93 @@
+//! SFTP, on OpenSSH with a key, and on rclone with a password.
+
+use std::sync::OnceLock;
+
+use litestream_test_servers::{Proxy, Server, openssh, rclone_sftp};
+
+use super::{Backend, a_directory_is_lost_and_restored, faults, interop};
+use crate::harness::*;
+
+const PASSWORD: &str = "secret-password-of-the-test-server";
+
+/// One server for all tests of this process.
+fn server() -> Option<&'static Server> {
+    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+    SERVER.get_or_init(openssh).as_ref()
+}
+
+/// A directory of this server, reached at `address`.
+fn backend(server: &Server, address: impl ToString, directory: &str) -> Backend {
+    let (address, user) = (address.to_string(), std::env::var("USER").unwrap_or_else(|_| "root".to_owned()));
+    let path = server.dir().join("files").join(directory).display().to_string();
+    let user_key = server.dir().join("user_key").display().to_string();
+    let host_key = std::fs::read_to_string(server.dir().join("host_key.pub")).unwrap().trim().to_owned();
+    let login = format!("type: sftp\nhost: {address}\nuser: {user}\nkey-path: {user_key}\nhost-key: {host_key}\n");
+    let url = format!("sftp://{user}@{address}{path}");
+    Backend {
+        plugin: "sftp",
+        replica: Box::new(move |place| format!("{login}path: {path}/{place}\n")),
+        url: Box::new(move |place| format!("{url}/{}", place.replace(' ', "%20"))),
+        env: vec![("LITESTREAM_SFTP_KEY_PATH", user_key), ("LITESTREAM_SFTP_HOST_KEY", host_key)],
+    }
+}
+
+#[test]
+fn a_directory_of_databases_survives_the_loss_of_everything_local() {
+    let Some(server) = server() else { return };
+    a_directory_is_lost_and_restored(&backend(server, server.address(), "directory"));
+}
+
+#[test]
+fn the_reference_restores_and_continues_ours() {
+    let (Some(server), reference) = (server(), reference_or_skip!()) else { return };
+    interop::the_reference_restores_and_continues_ours(&backend(server, server.address(), "ours"), &reference, "");
+}
+
+#[test]
+fn we_restore_and_continue_a_replica_of_the_reference() {
+    let (Some(server), reference) = (server(), reference_or_skip!()) else { return };
+    interop::we_restore_and_continue_the_references(&backend(server, server.address(), "theirs"), &reference);
+}
+
+/// Of the faults, those that need no HTTP: every connection cut, and nobody at home for a while.
+#[test]
+fn a_server_that_fails_is_waited_for_without_a_restart() {
+    let Some(server) = server() else { return };
+    let proxy = Proxy::tcp(server.address());
+    let (through_proxy, direct) =
+        (backend(server, proxy.address(), "faults"), backend(server, server.address(), "faults"));
+    faults::a_store_that_fails_is_waited_for(&proxy, &through_proxy, &direct);
+}
+
+/// The password is in no log at the finest level, in no error, and in no description of the configuration.
+#[test]
+fn the_password_is_shown_nowhere() {
+    let Some(server) = rclone_sftp("backup", PASSWORD) else { return };
+    let (sandbox, program) = (Sandbox::new(), Program::ours());
+    let database = sandbox.database("app.db");
+    let replica = |password: &str| {
+        let replica = format!("url: sftp://backup:{password}@{}/replica", server.address());
+        sandbox
+            .config(&format!("logging:\n  level: trace\ndbs:\n  - path: ROOT/app.db\n    replica:\n      {replica}\n"))
+    };
+    let (right, wrong) = (replica(PASSWORD), replica(&format!("wrong-{PASSWORD}")));
+    let output = sandbox.fresh("restored.db");
+    let mut texts = String::new();
+    for (config, command, works) in [
+        (&right, vec!["replicate", "-once", "-config"], true),
+        (&right, vec!["config", "explain", "-config"], true),
+        (&wrong, vec!["replicate", "-once", "-config"], false),
+        (&right, vec!["restore", "-o", output.to_str().unwrap(), "-config"], true),
+    ] {
+        let mut args = [command.as_slice(), &[config.to_str().unwrap()]].concat();
+        if command[0] == "restore" {
+            args.push(database.to_str().unwrap());
+        }
+        let finished = program.run(&sandbox, &args);
+        assert_eq!(finished.status.success(), works, "{finished}");
+        texts.push_str(&finished.text());
+    }
+    assert!(texts.contains("TRACE") || texts.contains("level=DEBUG"), "the finest level is on: {texts}");
+    let at = texts.find(PASSWORD);
+    assert_eq!(at, None, "{}", at.map_or("", |at| &texts[at.saturating_sub(300)..at]));
+}
