@@ -20,7 +20,7 @@ use crate::restore::source::Source;
 /// Bytes fetched at once while following.
 const PIECE_LEN: u64 = 256 << 10;
 
-/// An empty level 0 most often means that nothing happens: the levels above are then listed once in so many polls.
+/// Nothing new in level 0 most often means that nothing happens: the levels above are then listed once in so many polls.
 const POLLS_PER_PROBE: u32 = 10;
 
 /// The longest pause after failures, unless the interval is longer.
@@ -36,7 +36,7 @@ pub(super) struct Follower {
     pub(super) txid: Txid,
     pub(super) failures: u32,
     logged: Option<Instant>,
-    /// Polls in a row that found level 0 empty.
+    /// Polls in a row that found nothing new in level 0.
     quiet_polls: u32,
     /// Damaged or vanished files, to be gone around as long as others lead on.
     avoided: Vec<LtxInfo>,
@@ -84,11 +84,12 @@ impl Follower {
             while let Some(file) = self.usable(&raw) {
                 self.apply_or_avoid(file).await?;
             }
-            if tip(&raw) == self.txid || (is_first && self.rests(&raw)) {
+            let is_done = if is_first { self.rests(&raw) } else { tip(&raw) == self.txid };
+            if is_done {
                 return Ok(());
             }
             is_first = false;
-            // Level 0 has a hole, or is empty because retention was quicker: a merged file leads over it.
+            // Level 0 has a hole, or lacks its newest files because retention was quicker: a merged file leads over it.
             if !self.apply_merged(tip(&raw)).await? {
                 return Ok(());
             }
@@ -96,7 +97,8 @@ impl Follower {
     }
 
     fn rests(&mut self, raw: &[LtxInfo]) -> bool {
-        self.quiet_polls = if raw.is_empty() { self.quiet_polls.wrapping_add(1) } else { 0 };
+        let is_quiet = raw.is_empty() || tip(raw) == self.txid;
+        self.quiet_polls = if is_quiet { self.quiet_polls.wrapping_add(1) } else { 0 };
         !self.quiet_polls.is_multiple_of(POLLS_PER_PROBE)
     }
 
