@@ -167,11 +167,10 @@ impl Batch<'_> {
         for txid in (from.0..=last).map(Txid) {
             let file = self.local(txid).await?;
             if (self.needs_snapshot && txid == from) || self.changes_page_size(txid, &file.header).await {
-                // It goes first, so that there is no moment at which the replica cannot be restored.
-                let bytes = snapshot::of_full_file(&self.client, &self.meta, &file).await?;
-                self.arrivals.arrived(Level::SNAPSHOT, txid, bytes);
+                self.send_with_snapshot(txid, &file).await?;
+            } else {
+                self.send_one(txid, &file).await?;
             }
-            self.send_one(txid, &file).await?;
             let now = i64::try_from(clock::unix_time().as_millis()).unwrap_or(i64::MAX);
             let lag_ms = u64::try_from(now.saturating_sub(file.header.timestamp)).unwrap_or(0);
             metrics::global().fleet().uploaded(Duration::from_millis(lag_ms));
@@ -179,6 +178,27 @@ impl Batch<'_> {
             self.arrivals.arrived(Level::RAW, txid, file.size);
         }
         Ok(())
+    }
+
+    /// A full file, and a snapshot of it before it, so that there is no moment at which the replica cannot be restored. Where
+    /// another program has taken the place of the full file, nothing of this database may stay: a snapshot among another
+    /// one's files would be restored together with them.
+    async fn send_with_snapshot(&self, txid: Txid, file: &LocalLtx) -> Result<(), Stop> {
+        let name = FileName::new(txid, txid);
+        if self.client.find(Level::RAW, name).await?.is_some() {
+            self.judge_conflict(txid, name, file).await?;
+        }
+        let bytes = snapshot::of_full_file(&self.client, &self.meta, file).await?;
+        match self.send_one(txid, file).await {
+            Err(Stop::End(end @ UploadEnd::Conflict(_))) => {
+                self.client.delete([(Level::SNAPSHOT, FileName::new(Txid::FIRST, txid))]).await?;
+                Err(Stop::End(end))
+            }
+            sent => {
+                self.arrivals.arrived(Level::SNAPSHOT, txid, bytes);
+                sent
+            }
+        }
     }
 
     /// Whether a file holds every page because the page size is another one. A restore that must not mix the two (the
