@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use fastrand::Rng;
 use litestream_core::ltx::{self, FileName};
@@ -19,7 +20,7 @@ pub fn lose_something(random: &mut Rng, meta: &Path, l0_too: bool) {
             truncate(&path, random.u64(..=len));
         }
         3 if l0_too => {
-            if let Some(newest) = newest_l0(meta) {
+            if let Some((newest, _)) = newest_l0(meta) {
                 truncate(&newest, 0);
             }
         }
@@ -41,9 +42,12 @@ fn keep_or_put_back(meta: &Path) {
     }
 }
 
-fn newest_l0(meta: &Path) -> Option<PathBuf> {
+/// The newest local L0 file, and when it was written: numbers are given again if nobody saw them before they were lost.
+pub fn newest_l0(meta: &Path) -> Option<(PathBuf, SystemTime)> {
     let names = fs::read_dir(meta.join("ltx/0")).ok()?.map(|entry| entry.unwrap().path());
-    names.filter(|path| path.extension().is_some_and(|extension| extension == "ltx")).max()
+    let newest = names.filter(|path| path.extension().is_some_and(|extension| extension == "ltx")).max()?;
+    let modified = fs::metadata(&newest).ok()?.modified().unwrap();
+    Some((newest, modified))
 }
 
 fn truncate(path: &Path, len: u64) {

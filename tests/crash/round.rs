@@ -210,7 +210,7 @@ impl Round {
 
     /// A last life that ends well; then everything must be there.
     fn settle(&mut self) {
-        let before: Vec<u64> = self.databases.iter().map(|database| newest_local(&database.meta)).collect();
+        let before: Vec<_> = self.databases.iter().map(|database| disk::newest_l0(&database.meta)).collect();
         self.start_writers();
         let mut daemon = Daemon::replicate(&self.program, &self.sandbox, &self.config);
         for database in &mut self.databases {
@@ -222,8 +222,8 @@ impl Round {
         // A signal that comes while it still looks for databases ends it at once, and rightly so.
         daemon.wait_until("every database on its replica", |_| {
             self.databases.iter().zip(&before).all(|(database, before)| {
-                let local = newest_local(&database.meta);
-                local > *before && local <= database.replica.max_txid()
+                disk::newest_l0(&database.meta) != *before
+                    && newest_local(&database.meta) <= database.replica.max_txid()
             })
         });
         daemon.stop();
