@@ -11,6 +11,10 @@ use super::super::levels::replan;
 use super::super::record::{DbId, EntryId, Flags, Job, Lane, Levels};
 use super::Scheduler;
 
+/// Seconds by which a job that failed is put off, so that one that cannot succeed (a hole, a damaged file) does not keep
+/// the others from being done: a snapshot may be just what it needs.
+const AFTER_OTHERS: u32 = 60;
+
 /// A unit of work on the levels of a replica.
 pub struct LevelsWork {
     /// Whose.
@@ -118,8 +122,12 @@ impl<D: HotDb> Scheduler<D> {
         let Some(record) = self.table.get_mut(id) else { return };
         let levels = &mut record.levels;
         match end {
-            LevelsEnd::Failed(message) => self.failed(id, Lane::Levels, message, now),
+            LevelsEnd::Failed(message) => {
+                levels.plan(work.job, Some(unix.saturating_add(AFTER_OTHERS)));
+                self.failed(id, Lane::Levels, message, now);
+            }
             LevelsEnd::Lost(message) => {
+                levels.plan(work.job, Some(unix.saturating_add(AFTER_OTHERS)));
                 record.flags.set(Flags::CONTACTED, false);
                 self.failed(id, Lane::Levels, message, now);
                 self.urge(id, Lane::Upload, now);

@@ -405,3 +405,33 @@ fn levels_run_when_planned_and_an_idle_database_plans_nothing() {
     let work = bench.scheduler.take_levels(bench.now).expect("a compaction");
     assert_eq!(work.job, Job::Compact(Level::new(1).unwrap()));
 }
+
+/// Found by the simulation, seed 20815: a hole in level 1 kept level 2 from being compacted, and that every snapshot.
+#[test]
+fn a_job_that_fails_lets_the_others_have_their_turn() {
+    let mut bench = Bench::new(10);
+    bench.scheduler.level_plan = LevelPlan {
+        compaction_intervals: vec![SECOND],
+        snapshot_interval: 30 * SECOND,
+        enabled: true,
+        ..LevelPlan::off()
+    };
+    let a = bench.add("a.db");
+    let mut snapshots = 0;
+    for _ in 0..20 {
+        bench.commit(a);
+        bench.scheduler.changed(a, bench.now);
+        bench.run(30 * SECOND);
+        bench.scheduler.advance(bench.now);
+        let Some(work) = bench.scheduler.take_levels(bench.now) else { continue };
+        let end = match work.job {
+            Job::Snapshot => {
+                snapshots += 1;
+                LevelsEnd::Snapshot { max: work.levels.position(), count: 1 }
+            }
+            _ => LevelsEnd::Failed("a hole".into()),
+        };
+        bench.scheduler.finish_levels(&work, end, bench.now);
+    }
+    assert!(snapshots > 3, "{snapshots} snapshots in ten minutes");
+}
