@@ -2,12 +2,12 @@
 
 use std::sync::OnceLock;
 
-use litestream_test_servers::{AZURITE_ACCOUNT, AZURITE_KEY, Server, azurite};
+use litestream_test_servers::{AZURITE_ACCOUNT, AZURITE_KEY, Proxy, Server, azurite};
 
-use super::{Backend, a_directory_is_lost_and_restored, interop};
+use super::{Backend, a_directory_is_lost_and_restored, faults, interop};
 use crate::harness::*;
 
-const CONTAINERS: [&str; 4] = ["directory", "ours", "theirs", "secrets"];
+const CONTAINERS: [&str; 5] = ["directory", "ours", "theirs", "faults", "secrets"];
 
 /// One server for all tests of this process, with a container for each; it ends with the process.
 fn server() -> Option<&'static Server> {
@@ -48,6 +48,14 @@ fn the_reference_restores_and_continues_ours() {
 fn we_restore_and_continue_the_references() {
     let (Some(server), reference) = (server(), reference_or_skip!()) else { return };
     interop::we_restore_and_continue_the_references(&backend(server.address(), "theirs"), &reference);
+}
+
+#[test]
+fn a_store_that_fails_is_waited_for_without_a_restart() {
+    let Some(server) = server() else { return };
+    let proxy = Proxy::http(server.address());
+    let (through_proxy, direct) = (backend(proxy.address(), "faults"), backend(server.address(), "faults"));
+    faults::a_store_that_fails_is_waited_for(&proxy, &through_proxy, &direct, "PUT");
 }
 
 /// The key and a signature are in no log at the finest level, in no error, and in no description of the configuration.

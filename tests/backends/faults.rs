@@ -1,5 +1,9 @@
-//! A storage that fails for a while, over HTTP: the program waits, goes on by itself, and nothing is lost or half there.
+//! A storage that fails for a while: the program waits, goes on by itself, and nothing is lost or half there.
+//!
+//! A store behind HTTP fails request by request ([`a_store_that_fails_is_waited_for`]), any other one connection by
+//! connection ([`a_connection_that_breaks_is_waited_for`]).
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use litestream_test_servers::{Fault, Proxy, Rule};
@@ -7,22 +11,51 @@ use litestream_test_servers::{Fault, Proxy, Rule};
 use super::Backend;
 use crate::harness::*;
 
-/// One watched database, written to all the time, whose storage is reached through a proxy; `direct` goes past it.
+/// Commits of one phase: enough for several uploads, few enough that a restore has little to read.
+const COMMITS: i64 = 10;
+/// Bytes of the large row of each phase; on the way they stay as many.
+const LARGE: usize = 200_000;
+
+/// One watched database whose storage is reached through a proxy; `direct` goes past it.
 struct Scene<'a> {
     sandbox: Sandbox,
-    program: Program,
+    database: PathBuf,
     plugins: String,
     proxy: &'a Proxy,
     through_proxy: &'a Backend,
     direct: &'a Backend,
 }
 
-impl Scene<'_> {
-    fn restore(&self, backend: &Backend) -> Option<std::path::PathBuf> {
+impl<'a> Scene<'a> {
+    fn new(proxy: &'a Proxy, through_proxy: &'a Backend, direct: &'a Backend) -> Self {
+        let sandbox = Sandbox::new();
+        let (database, plugins) = (sandbox.database("data/app.db"), direct.plugin_dir(&sandbox));
+        Self { sandbox, database, plugins, proxy, through_proxy, direct }
+    }
+
+    fn replicate(&self) -> Daemon {
+        let program = self.through_proxy.program(&self.sandbox);
+        let config = self.through_proxy.directory_config(&self.sandbox, "faults");
+        let args = ["replicate", "-plugin-dir", &self.plugins, "-config", config.to_str().unwrap()];
+        Daemon::spawn(&program, &self.sandbox, &args)
+    }
+
+    /// Some small commits and a large row, by applications that come and go; the newest commit.
+    fn write(&self) -> i64 {
+        let load = Load::paced(&self.database, "load", 2);
+        load.wait_for(ledger_head(&self.database, "load") + COMMITS);
+        let mut application = Application::open(Engine::Bundled, &self.database);
+        application.exec(&format!("INSERT INTO item (name, data) VALUES ('large', randomblob({LARGE}))"));
+        application.close();
+        load.stop()
+    }
+
+    fn restore(&self, backend: &Backend) -> Option<PathBuf> {
         let output = self.sandbox.fresh("restored.db");
         let url = (backend.url)("faults/app.db");
         let args = ["restore", "-plugin-dir", &self.plugins, "-o", output.to_str().unwrap(), &url];
-        self.program.run(&self.sandbox, &args).status.success().then_some(output)
+        let program = backend.program(&self.sandbox);
+        program.run(&self.sandbox, &args).status.success().then_some(output)
     }
 
     /// Waits until a restore past the proxy has this commit.
@@ -32,55 +65,77 @@ impl Scene<'_> {
             self.restore(self.direct).is_some_and(|copy| check_ledger(&copy, "load", 0) >= head)
         });
     }
-}
 
-/// Cut uploads, refusals with a time to come back, lost answers, trickling bodies, and nobody at home.
-pub fn a_store_that_fails_is_waited_for(proxy: &Proxy, through_proxy: &Backend, direct: &Backend) {
-    let sandbox = Sandbox::new();
-    let (program, plugins) = (direct.program(&sandbox), direct.plugin_dir(&sandbox));
-    let database = sandbox.database("data/app.db");
-    let config = through_proxy.directory_config(&sandbox, "faults");
-    let replicate = ["replicate", "-plugin-dir", &plugins, "-config", config.to_str().unwrap()];
-    let mut daemon = Daemon::spawn(&program, &sandbox, &replicate);
-    let load = Load::start(Engine::Bundled, &database, "load");
-    let scene = Scene { sandbox, program, plugins, proxy, through_proxy, direct };
-    load.wait_for(10);
-    scene.replicated_up_to(&mut daemon, 10);
-    for rule in [
-        Rule::new(Fault::CutRequest(100)).method("PUT").times(2),
-        Rule::new(Fault::slow_down(503, Duration::from_secs(1))).method("PUT").times(2),
-        Rule::new(Fault::slow_down(429, Duration::from_secs(1))).method("PUT"),
-        Rule::new(Fault::LoseAnswer).method("PUT").times(2),
-        Rule::new(Fault::Trickle { bytes: 100, pause: Duration::from_millis(5) }).method("PUT").times(3),
-    ] {
-        proxy.plant(rule);
-        let head = load.acknowledged() + 10;
-        load.wait_for(head);
-        scene.replicated_up_to(&mut daemon, head);
+    /// Nobody at home, until the operator is told; and it goes on without a restart.
+    fn outage(&self, daemon: &mut Daemon) {
+        self.proxy.refuse();
+        let head = self.write();
+        daemon.wait_for_log("level=ERROR");
+        self.proxy.heal();
+        self.replicated_up_to(daemon, head);
+        daemon.wait_for_log("replica sync recovered");
     }
-    proxy.refuse();
-    let head = load.acknowledged() + 10;
-    load.wait_for(head);
-    daemon.wait_for_log("level=ERROR");
-    proxy.heal();
-    scene.replicated_up_to(&mut daemon, head);
-    daemon.wait_for_log("replica sync recovered");
-    let head = load.stop();
-    scene.replicated_up_to(&mut daemon, head);
-    daemon.stop();
-    a_restore_goes_on(&scene, head);
+
+    /// The whole of it comes back in spite of this fault.
+    fn restore_in_spite_of(&self, rule: Rule) {
+        self.proxy.plant(rule);
+        let restored = self.restore(self.through_proxy).expect("a restore that goes on after a fault");
+        assert!(!self.proxy.is_waiting(), "the fault was met");
+        assert_same(&self.database, &restored);
+        self.proxy.heal();
+    }
 }
 
-/// The same on the way back.
-fn a_restore_goes_on(scene: &Scene<'_>, head: i64) {
+/// Cut uploads, refusals with a time to come back, lost answers, trickling bodies, and nobody at home; then the same on
+/// the way back. Uploads are requests of this method, reads are `GET`s of a target that holds `.ltx`.
+pub fn a_store_that_fails_is_waited_for(proxy: &Proxy, through_proxy: &Backend, direct: &Backend, upload: &str) {
+    let scene = Scene::new(proxy, through_proxy, direct);
+    let mut daemon = scene.replicate();
+    let head = scene.write();
+    scene.replicated_up_to(&mut daemon, head);
+    let second = Duration::from_secs(1);
     for rule in [
-        Rule::new(Fault::CutAnswer(50)).method("GET").target(".ltx").times(2),
-        Rule::new(Fault::slow_down(503, Duration::from_secs(1))).times(2),
-        Rule::new(Fault::Trickle { bytes: 200, pause: Duration::from_millis(2) }).method("GET").times(3),
+        Rule::new(Fault::CutRequest(100)).times(2),
+        Rule::new(Fault::slow_down(503, second)).times(2),
+        Rule::new(Fault::slow_down(429, second)),
+        Rule::new(Fault::LoseAnswer).times(2),
+        Rule::new(Fault::Trickle { bytes: 2000, pause: Duration::from_millis(5) }),
     ] {
-        scene.proxy.plant(rule);
-        let restored = scene.restore(scene.through_proxy).expect("a restore that goes on after a fault");
-        assert_eq!(check_ledger(&restored, "load", head), head);
-        scene.proxy.heal();
+        proxy.plant(rule.method(upload));
+        let head = scene.write();
+        scene.replicated_up_to(&mut daemon, head);
+        daemon.wait_until("the fault to be met", |_| !proxy.is_waiting());
+    }
+    scene.outage(&mut daemon);
+    daemon.stop();
+    for rule in [
+        Rule::new(Fault::CutAnswer(50)).target(".ltx").times(2),
+        Rule::new(Fault::slow_down(503, second)).times(2),
+        Rule::new(Fault::slow_down(429, second)).target(".ltx"),
+        Rule::new(Fault::Trickle { bytes: 2000, pause: Duration::from_millis(2) }).target(".ltx"),
+    ] {
+        scene.restore_in_spite_of(rule.method("GET"));
+    }
+}
+
+/// Connections that break in the middle of a large object or trickle, and nobody at home; then the same on the way back.
+pub fn a_connection_that_breaks_is_waited_for(proxy: &Proxy, through_proxy: &Backend, direct: &Backend) {
+    let scene = Scene::new(proxy, through_proxy, direct);
+    let mut daemon = scene.replicate();
+    let head = scene.write();
+    scene.replicated_up_to(&mut daemon, head);
+    let middle = LARGE as u64 / 2;
+    let trickle = Rule::new(Fault::Trickle { bytes: 2000, pause: Duration::from_millis(5) });
+    for rule in [Rule::new(Fault::CutRequest(middle)).times(2), trickle.clone()] {
+        proxy.plant(rule);
+        proxy.disconnect(); // A fault waits for a connection, and those that are open have met none.
+        let head = scene.write();
+        scene.replicated_up_to(&mut daemon, head);
+        daemon.wait_until("the fault to be met", |_| !proxy.is_waiting());
+    }
+    scene.outage(&mut daemon);
+    daemon.stop();
+    for rule in [Rule::new(Fault::CutAnswer(middle)).times(2), trickle] {
+        scene.restore_in_spite_of(rule);
     }
 }

@@ -1,8 +1,8 @@
 //! Google Cloud Storage, on its emulator, which knows one bucket and serves one connection at a time.
 
-use litestream_test_servers::gcs_emulator;
+use litestream_test_servers::{Proxy, gcs_emulator};
 
-use super::{Backend, a_directory_is_lost_and_restored, interop};
+use super::{Backend, a_directory_is_lost_and_restored, faults, interop};
 use crate::harness::*;
 
 const BUCKET: &str = "replicas";
@@ -33,4 +33,12 @@ fn the_reference_restores_and_continues_ours() {
 fn we_restore_and_continue_the_references() {
     let (Some(server), reference) = (gcs_emulator(BUCKET), reference_or_skip!()) else { return };
     interop::we_restore_and_continue_the_references(&backend(server.address()), &reference);
+}
+
+#[test]
+fn a_store_that_fails_is_waited_for_without_a_restart() {
+    let Some(server) = gcs_emulator(BUCKET) else { return };
+    let proxy = Proxy::http(server.address());
+    let (through_proxy, direct) = (backend(proxy.address()), backend(server.address()));
+    faults::a_store_that_fails_is_waited_for(&proxy, &through_proxy, &direct, "POST");
 }

@@ -6,6 +6,7 @@ mod azure;
 mod faults;
 mod gcs;
 mod interop;
+mod nats;
 mod oss;
 mod s3;
 mod sftp;

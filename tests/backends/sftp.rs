@@ -49,14 +49,13 @@ fn we_restore_and_continue_a_replica_of_the_reference() {
     interop::we_restore_and_continue_the_references(&backend(server, server.address(), "theirs"), &reference);
 }
 
-/// Of the faults, those that need no HTTP: every connection cut, and nobody at home for a while.
 #[test]
 fn a_server_that_fails_is_waited_for_without_a_restart() {
     let Some(server) = server() else { return };
     let proxy = Proxy::tcp(server.address());
     let (through_proxy, direct) =
         (backend(server, proxy.address(), "faults"), backend(server, server.address(), "faults"));
-    faults::a_store_that_fails_is_waited_for(&proxy, &through_proxy, &direct);
+    faults::a_connection_that_breaks_is_waited_for(&proxy, &through_proxy, &direct);
 }
 
 /// The password is in no log at the finest level, in no error, and in no description of the configuration.

@@ -54,5 +54,5 @@ fn a_server_that_fails_is_waited_for_without_a_restart() {
     let Some(server) = server() else { return };
     let proxy = Proxy::http(server.address());
     let (through_proxy, direct) = (backend(proxy.address(), "faults"), backend(server.address(), "faults"));
-    faults::a_store_that_fails_is_waited_for(&proxy, &through_proxy, &direct);
+    faults::a_store_that_fails_is_waited_for(&proxy, &through_proxy, &direct, "PUT");
 }

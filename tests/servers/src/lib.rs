@@ -16,6 +16,7 @@
 //! | [`rclone_sftp`] | SFTP, login by password | host key |
 //! | [`rclone_webdav`] | WebDAV | |
 //! | [`nats`] | NATS with JetStream | object-store buckets |
+//! | [`nats_with_login`] | the same with user and password, also over TLS | object-store buckets |
 //! | [`oss_fake`] | Alibaba Cloud OSS: a fake, in this process | one bucket |
 #![allow(clippy::disallowed_methods, reason = "waits for other processes; no clock of the program is involved")]
 
@@ -37,7 +38,7 @@ mod webdav;
 pub use azure::{AZURITE_ACCOUNT, AZURITE_KEY, azurite};
 pub use gcs::gcs_emulator;
 pub use locate::find;
-pub use nats::nats;
+pub use nats::{nats, nats_with_login};
 pub use oss::{OSS_BUCKET, OSS_KEY, OSS_REGION, OSS_SECRET, OssFake, oss_fake};
 pub use port::free_port;
 pub use process::Server;

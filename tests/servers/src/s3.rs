@@ -83,10 +83,13 @@ pub fn rclone_s3(buckets: &[&str], tls: bool) -> Option<Server> {
     Some(Server::start(prepare, |_| true))
 }
 
-fn make_certificate(openssl: &Path, dir: &Path) {
+/// Makes `cert.pem` and `key.pem` for the loopback address.
+pub(crate) fn make_certificate(openssl: &Path, dir: &Path) {
     let mut command = Command::new(openssl);
     command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]);
     command.args(["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]);
+    // By default it would be an authority, and no server may be one.
+    command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
     command.arg("-keyout").arg(dir.join("key.pem")).arg("-out").arg(dir.join("cert.pem"));
     let made = command.output().expect("openssl starts");
     assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));

@@ -46,6 +46,7 @@ fn webdav() {
 #[test]
 fn nats_server() {
     starts_and_ends(nats(&["a", "b"]));
+    starts_and_ends(nats_with_login(&["a"], "user", "password"));
 }
 
 #[test]

@@ -38,6 +38,11 @@ impl Listener {
         self.address
     }
 
+    /// Closes every open connection.
+    pub fn disconnect(&self) {
+        self.state.close_all();
+    }
+
     /// Returns when new connections are refused, or taken again.
     pub fn refuse(&self, refuse: bool) {
         self.state.refuses.store(refuse, Ordering::SeqCst);

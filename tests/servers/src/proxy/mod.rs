@@ -59,6 +59,16 @@ impl Proxy {
         self.plan.plant(rule);
     }
 
+    /// Whether a fault still waits for a request, or for another one.
+    pub fn is_waiting(&self) -> bool {
+        self.plan.is_waiting()
+    }
+
+    /// Closes every connection. New ones are taken, and meet what is planted.
+    pub fn disconnect(&self) {
+        self.listener.disconnect();
+    }
+
     /// Closes every connection, and refuses new ones until [`Proxy::heal`].
     pub fn refuse(&self) {
         self.listener.refuse(true);

@@ -117,6 +117,10 @@ impl Plan {
         self.state().rules.push(rule);
     }
 
+    pub fn is_waiting(&self) -> bool {
+        self.state().rules.iter().any(|rule| rule.times > 0)
+    }
+
     pub fn clear_faults(&self) {
         self.state().rules.clear();
     }

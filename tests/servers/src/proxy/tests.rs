@@ -80,8 +80,10 @@ fn an_answer_of_the_proxy_comes_as_often_as_told() {
     let proxy = Proxy::http(echo());
     let slow = Fault::slow_down(503, Duration::from_secs(7));
     proxy.plant(Rule::new(slow).method("PUT").target("x?").after(1).times(2));
+    assert!(proxy.is_waiting());
     let mut stream = connect(&proxy);
     let answers: Vec<String> = (0..4).map(|_| ask(&mut stream, "PUT", "body").unwrap()).collect();
+    assert!(!proxy.is_waiting());
     let refused: Vec<bool> = answers.iter().map(|answer| answer.contains("503")).collect();
     assert_eq!(refused, [false, true, true, false], "{answers:?}");
     assert!(answers[1].contains("Retry-After: 7\r\n"));
@@ -112,6 +114,10 @@ fn refusing_closes_what_is_open_and_healing_takes_the_same_port_again() {
     assert_eq!(ask(&mut stream, "GET", ""), None);
     assert!(TcpStream::connect(proxy.address()).is_err());
     proxy.heal();
+    let mut stream = connect(&proxy);
+    assert!(ask(&mut stream, "GET", "").is_some());
+    proxy.disconnect();
+    assert_eq!(ask(&mut stream, "GET", ""), None);
     assert!(ask(&mut connect(&proxy), "GET", "").is_some());
 }
 
