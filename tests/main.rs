@@ -30,6 +30,8 @@ mod plugin_new;
 mod plugin_load;
 // Databases made by others.
 mod real_databases;
+// SIGHUP: another configuration for a running daemon.
+mod reload;
 // Single runs, the daemon, exec, signals.
 mod replicate;
 // Whole directories brought back: interrupted, continued, partly impossible.

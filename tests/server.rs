@@ -476,3 +476,42 @@ fn the_service_manager_hears_of_start_life_and_end() {
     .collect();
     assert!(rest.iter().any(|message| message.starts_with("STOPPING=1")), "{rest:?}");
 }
+
+#[test]
+fn with_more_databases_than_the_bound_only_the_remarkable_have_series() {
+    let (program, sandbox) = (Program::subject(), Sandbox::new());
+    ours_only!(program, "it has series for each database, however many there are");
+    (0..8).for_each(|n| drop(sandbox.database(format!("data/{n}.db"))));
+    sandbox.add_rows("data/5.db", 3000);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = |most: i32| {
+        sandbox.config(&format!(
+            "addr: 127.0.0.1:{port}\nmax-metric-databases: {most}\ndbs:\n  - dir: ROOT/data\n    pattern: '*.db'\n    replica:\n      path: ROOT/replica\n"
+        ))
+    };
+    let shown = |text: &str| -> Vec<String> {
+        let named = text.lines().filter_map(|line| line.strip_prefix("litestream_db_size{db=\""));
+        named.map(|line| line.split('"').next().unwrap().to_owned()).collect()
+    };
+    for (most, series) in [(7, None), (0, Some(0)), (8, Some(8)), (-1, Some(8))] {
+        let mut daemon = Daemon::replicate(&program, &sandbox, &config(most));
+        daemon.wait_for_log("serving metrics on");
+        let mut text = String::new();
+        let replicated = "litestream_fleet_databases{state=\"replicating\"} 8\n";
+        daemon.wait_until("the first sync of all", |_| {
+            text = get(port, "/metrics").1;
+            text.contains(replicated)
+        });
+        let names = shown(&text);
+        match series {
+            Some(count) => assert_eq!(names.len(), count, "{most}: {text}"),
+            None => {
+                assert!(names.len() < 8 && names.contains(&sandbox.text("data/5.db")), "the largest: {text}");
+                assert!(text.contains("litestream_fleet_sync_count 8\n"), "the sums are those of all: {text}");
+            }
+        }
+        let bound = text.lines().find_map(|line| line.strip_prefix("litestream_fleet_discovery_bound_seconds "));
+        assert!(bound.is_some_and(|seconds| seconds.parse::<f64>().unwrap() >= 30.0), "{text}");
+        daemon.stop();
+    }
+}

@@ -89,6 +89,7 @@ pub(super) fn build(request: &LoadRequest, layers: &Layers<'_>, replica_defaults
         memory_budget_bytes: builder.memory_budget(schema.memory_budget.0)?,
         upload_concurrency: builder.number("upload-concurrency", schema.upload_concurrency.0, 1)?,
         scan_interval: builder.scan_interval(schema.scan_interval)?,
+        max_metric_databases: builder.max_metric_databases(schema.max_metric_databases.0)?,
         dbs,
         replica_defaults: builder.plugin_defaults(replica_defaults),
     };
@@ -232,6 +233,12 @@ impl Builder<'_> {
     fn scan_interval(&self, value: GoDuration) -> Result<std::time::Duration> {
         self.check("scan-interval", value, value > GoDuration::default(), "scan interval must be greater than 0")?;
         Ok(value.to_std())
+    }
+
+    /// -1: no limit.
+    fn max_metric_databases(&self, value: i64) -> Result<Option<usize>> {
+        let number = self.number::<i64>("max-metric-databases", value, -1)?;
+        Ok(usize::try_from(number).ok())
     }
 
     /// The values plugins may claim for all replicas. An empty one is an absent one.

@@ -95,6 +95,7 @@ pub const KEYS: &[Key] = &[
     ours(global("memory-budget", "size", "128MiB")),
     ours(global("upload-concurrency", "number", "16")),
     ours(global("scan-interval", "duration", "30s")),
+    ours(global("max-metric-databases", "number", "1000")),
     database("path", "path", ""),
     database("dir", "path", ""),
     database("pattern", "pattern", ""),

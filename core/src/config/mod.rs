@@ -27,6 +27,7 @@ mod path;
 mod replica;
 mod request;
 mod resolve;
+mod restart;
 mod scalar;
 mod schema;
 mod toml;
@@ -95,6 +96,8 @@ pub struct Config {
     pub upload_concurrency: u32,
     /// How often watched directories are scanned, and files looked at although nothing reported a change.
     pub scan_interval: Duration,
+    /// Up to how many databases all have metrics of their own. `None`: always.
+    pub max_metric_databases: Option<usize>,
     /// The databases and directories, in the order of the file.
     pub dbs: Vec<DbEntry>,
     /// Top-level keys that fill every replica whose plugin declares them global; used by `resolve_replicas`.

@@ -38,6 +38,7 @@ pub(super) struct FileSchema {
     pub(super) memory_budget: Bytes,
     pub(super) upload_concurrency: Integer,
     pub(super) scan_interval: GoDuration,
+    pub(super) max_metric_databases: Integer,
 }
 
 #[derive(Debug, Deserialize)]

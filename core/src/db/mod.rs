@@ -142,6 +142,11 @@ impl Db {
         &self.settings
     }
 
+    /// Other limits and habits from now on.
+    pub fn set_settings(&mut self, settings: Arc<DbSettings>) {
+        self.settings = settings;
+    }
+
     /// The local state, for the uploader and for retention.
     pub fn meta(&self) -> &MetaDir {
         &self.meta

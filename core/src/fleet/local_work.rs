@@ -136,7 +136,10 @@ impl Subject<'_> {
         file: &Path,
     ) -> Result<(Db, SyncReport, bool), DbError> {
         let mut db = match db {
-            Some(db) => db,
+            Some(mut db) => {
+                db.set_settings(Arc::clone(&self.entry.settings));
+                db
+            }
             None => self.open(file)?,
         };
         // Local state that was lost (auto-recovery, an operator) must not begin to count again below what is uploaded.

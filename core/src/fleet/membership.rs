@@ -18,7 +18,7 @@ use crate::discovery::{Attachments, Changes, DirSpec, FileIdentity, Rescan, Scan
 use super::entry::EntryTarget;
 use super::record::{EntryId, Flags, Identity, Lane};
 use super::registration::{self, Candidate};
-use super::shared::{Shared, Stage};
+use super::shared::{FEW, Shared, Stage};
 use super::watch::Watches;
 
 /// Events gather this long before a rescan: a `mkdir -p` or an unpacking archive is many of them.
@@ -38,11 +38,62 @@ const LONGEST_REST: Duration = Duration::from_secs(5);
 /// interval: looking at a large tree costs at most 1/400 of a core.
 const PERIODIC_REST: u32 = 400;
 
-/// The directories that are scanned again and again.
+/// The directories that are scanned again and again. A reload adds to them and takes from them.
+#[derive(Clone)]
+pub struct Scans {
+    scans: Arc<Mutex<HashMap<EntryId, Arc<Scan>>>>,
+    interval: Duration,
+}
+
+impl Scans {
+    /// `scans` are the watched entries, with what their first scan found. Each is scanned again after `interval`.
+    pub fn new(scans: HashMap<EntryId, Rescan>, interval: Duration) -> Scans {
+        let all = Scans { scans: Arc::default(), interval };
+        scans.into_iter().for_each(|(entry, rescan)| all.set(entry, rescan));
+        all
+    }
+
+    /// Scans a directory from now on, in place of what the entry had.
+    pub fn set(&self, entry: EntryId, rescan: Rescan) {
+        let now = clock::monotonic();
+        let scan = Scan {
+            rescan: Mutex::new(rescan),
+            wanted: Mutex::new(None),
+            times: Mutex::new(FullScanTimes { periodic: now + self.interval, period: self.interval, rested: now }),
+            failing: AtomicBool::new(false),
+            dropped: AtomicBool::new(false),
+        };
+        let before = locked(&self.scans).insert(entry, Arc::new(scan));
+        before.inspect(|scan| scan.dropped.store(true, Ordering::SeqCst));
+    }
+
+    /// Scans the entry's directory no more. What a scan under way finds is nobody's business.
+    pub fn forget(&self, entry: EntryId) {
+        let before = locked(&self.scans).remove(&entry);
+        before.inspect(|scan| scan.dropped.store(true, Ordering::SeqCst));
+    }
+
+    /// The longest that a directory is not looked through although nobody reports a change.
+    pub fn bound(&self) -> Duration {
+        let scans = locked(&self.scans);
+        scans.values().map(|scan| locked(&scan.times).period).max().unwrap_or_default()
+    }
+
+    fn get(&self, entry: EntryId) -> Option<Arc<Scan>> {
+        locked(&self.scans).get(&entry).cloned()
+    }
+
+    /// Those whose everything is to be looked at again.
+    fn due(&self, now: Instant) -> Vec<EntryId> {
+        let scans = locked(&self.scans);
+        scans.iter().filter(|(_, scan)| locked(&scan.times).periodic <= now).map(|(entry, _)| *entry).collect()
+    }
+}
+
+/// Has the directories scanned.
 pub struct Membership {
     shared: Arc<Shared>,
-    scans: HashMap<EntryId, Arc<Scan>>,
-    interval: Duration,
+    scans: Scans,
     requests: RescanRequests,
     watches: Watches,
 }
@@ -55,12 +106,16 @@ struct Scan {
     times: Mutex<FullScanTimes>,
     /// The last scan failed, and that was said.
     failing: AtomicBool,
+    /// The entry is gone, or has another scan.
+    dropped: AtomicBool,
 }
 
 /// When everything is looked at again.
 struct FullScanTimes {
     /// Although nobody asks.
     periodic: Instant,
+    /// From one such scan to the next.
+    period: Duration,
     /// At the earliest.
     rested: Instant,
 }
@@ -69,39 +124,21 @@ struct FullScanTimes {
 pub type RescanRequests = mpsc::UnboundedSender<(EntryId, Scope)>;
 
 impl Membership {
-    /// `scans` are the watched entries, with what their first scan found.
-    pub fn new(
-        shared: Arc<Shared>,
-        scans: HashMap<EntryId, Rescan>,
-        interval: Duration,
-        requests: RescanRequests,
-        watches: Watches,
-    ) -> Membership {
-        let now = clock::monotonic();
-        let scan = |rescan| {
-            Arc::new(Scan {
-                rescan: Mutex::new(rescan),
-                wanted: Mutex::new(None),
-                times: Mutex::new(FullScanTimes { periodic: now + interval, rested: now }),
-                failing: AtomicBool::new(false),
-            })
-        };
-        let scans = scans.into_iter().map(|(entry, rescan)| (entry, scan(rescan))).collect();
-        Membership { shared, scans, interval, requests, watches }
+    /// Scans that ask for more of themselves do so through `requests`.
+    pub fn new(shared: Arc<Shared>, scans: Scans, requests: RescanRequests, watches: Watches) -> Membership {
+        Membership { shared, scans, requests, watches }
     }
 
     /// Rescans until the fleet shuts down.
     pub async fn run(self, mut requests: mpsc::UnboundedReceiver<(EntryId, Scope)>) {
-        let mut tick = tokio::time::interval(self.interval.max(GATHER));
+        let mut tick = tokio::time::interval(self.scans.interval.max(GATHER));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tick.reset();
         loop {
             let mut wanted: HashMap<EntryId, Scope> = HashMap::new();
             tokio::select! {
                 _ = tick.tick() => {
-                    let now = clock::monotonic();
-                    let due = self.scans.iter().filter(|(_, scan)| locked(&scan.times).periodic <= now);
-                    wanted.extend(due.map(|(entry, _)| (*entry, Scope::All)));
+                    wanted.extend(self.scans.due(clock::monotonic()).into_iter().map(|entry| (entry, Scope::All)));
                 }
                 Some(first) = requests.recv() => {
                     tokio::time::sleep(GATHER).await;
@@ -120,9 +157,9 @@ impl Membership {
 
     /// Starts a scan; one that is under way is followed by another.
     fn scan(&self, entry: EntryId, scope: Scope) {
-        let Some(scan) = self.scans.get(&entry).cloned() else { return };
+        let Some(scan) = self.scans.get(entry) else { return };
         let (shared, requests, watches) = (Arc::clone(&self.shared), self.requests.clone(), self.watches.clone());
-        let interval = self.interval;
+        let interval = self.scans.interval;
         scan.want(scope);
         self.shared.runtime.spawn_blocking(move || {
             // Whoever asks while the lock is held leaves it to its holder, who therefore looks once more without it.
@@ -135,6 +172,9 @@ impl Membership {
                 while let Some(scope) = scan.next(&shared) {
                     let started = clock::monotonic();
                     let scanned = rescan.scan(&scope, &*shared);
+                    if scan.dropped.load(Ordering::SeqCst) {
+                        return;
+                    }
                     scan.failing(scanned.as_ref().err(), rescan.spec());
                     match scanned {
                         Ok(mut changes) => {
@@ -184,7 +224,8 @@ impl Scan {
         if *scope == Scope::All {
             let (now, mut times) = (clock::monotonic(), locked(&self.times));
             times.rested = now + (took * REST).min(LONGEST_REST);
-            times.periodic = now + interval.max(took * PERIODIC_REST);
+            times.period = interval.max(took * PERIODIC_REST);
+            times.periodic = now + times.period;
         }
     }
 
@@ -265,9 +306,16 @@ pub fn add(shared: &Arc<Shared>, candidates: Vec<Candidate>, dir: &str) {
     }
     let prepared = registration::prepare_all(candidates, &shared.entries());
     let (ids, refused) = registration::register(shared, prepared);
-    for id in ids {
-        let path = shared.look(|state| state.scheduler.table.path(id));
-        tracing::info!(dir, path = %path.display(), "added database to replication");
+    for (n, id) in ids.iter().enumerate() {
+        let path = shared.look(|state| state.scheduler.table.path(*id));
+        if n < FEW {
+            tracing::info!(dir, path = %path.display(), "added database to replication");
+        } else {
+            tracing::debug!(dir, path = %path.display(), "added database to replication");
+        }
+    }
+    if ids.len() > FEW {
+        tracing::info!(dir, databases = ids.len(), "added databases to replication");
     }
     for refused in refused.iter().filter(|refused| !matches!(refused, registration::Refused::Known(_))) {
         tracing::error!(reason = %refused, "database is not replicated");

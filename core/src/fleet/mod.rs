@@ -14,8 +14,9 @@
 //! |---|---|
 //! | what is kept of a database? | `record.rs`, `table.rs`; between runs `saved_state.rs` |
 //! | who works when? | `scheduler/`, `due.rs`, `back_off.rs`, `hot_set.rs` |
-//! | which files belong to the fleet? | `start.rs`, `registration.rs`, `membership.rs`, `owners.rs` |
+//! | which files belong to the fleet? | `start.rs`, `reload/`, `registration.rs`, `membership.rs`, `owners.rs` |
 //! | how is a change noticed? | `watch.rs`, `scheduler/sweep.rs` |
+//! | what is shown of it? | `status.rs`, `explain.rs`, `worst.rs`, `health.rs` |
 //! | what is uploaded, merged, deleted? | `upload.rs`, `levels.rs`, `jobs.rs`, `merge.rs`, `compaction.rs`, `snapshot.rs`, `retention.rs` |
 //! | how does it end? | `once.rs`, `shutdown.rs` |
 
@@ -38,6 +39,7 @@ mod once;
 mod owners;
 mod record;
 mod registration;
+mod reload;
 mod report;
 mod requests;
 mod retention;
@@ -54,6 +56,7 @@ mod upload;
 mod waiters;
 mod watch;
 mod workers;
+mod worst;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,6 +73,7 @@ pub use explain::{Explanation, Work};
 pub use jobs::JobRules;
 pub use levels::LevelPlan;
 pub use once::{OnceRequest, OnceResult};
+pub use reload::{ReloadError, Reloaded};
 pub use requests::RequestError;
 pub use shutdown::{ShutdownReport, ShutdownRequest};
 pub use start::{FleetParts, Mode, StartError};
@@ -81,6 +85,9 @@ pub struct Fleet {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     watches: Option<watch::Watches>,
+    scans: Option<membership::Scans>,
+    /// Locked for as long as a reload takes.
+    configured: Arc<tokio::sync::Mutex<reload::Configured>>,
     mode: Mode,
 }
 
@@ -112,7 +119,10 @@ impl Fleet {
 
     /// Sums for the metrics.
     pub fn reading(&self) -> crate::metrics::FleetReading {
-        self.shared.reading()
+        let mut reading = self.shared.reading();
+        let scans = self.scans.as_ref().map(membership::Scans::bound);
+        reading.discovery_bound = reading.discovery_bound.max(scans.unwrap_or_default());
+        reading
     }
 
     /// A database's replica, for reading. `None` if the fleet does not know it.

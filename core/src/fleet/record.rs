@@ -99,8 +99,6 @@ impl Flags {
     pub const CONTACTED: Flags = Flags(1);
     /// The file is gone or was dropped from the set: finish, then forget the row.
     pub const REMOVING: Flags = Flags(1 << 1);
-    /// The file came back while `REMOVING`: start again instead of forgetting.
-    pub const RETURNED: Flags = Flags(1 << 2);
     /// Stopped by the operator: no work until started again.
     pub const STOPPED: Flags = Flags(1 << 3);
     /// Another program writes to the same replica: no upload until started again.
@@ -256,6 +254,8 @@ pub struct Record {
     pub lanes: [LaneState; 3],
     /// When it last had news.
     pub active: Tick,
+    /// Since when something that was copied is not on the replica; of no meaning while everything is.
+    pub behind_since: Tick,
     /// Unix seconds of the last good replica sync; 0 = never.
     pub synced_at: u32,
     /// Its metrics; dropped with the row.
@@ -276,6 +276,7 @@ impl Record {
             flags: Flags::default(),
             lanes: [LaneState::default(); 3],
             active: Tick(0),
+            behind_since: Tick(0),
             synced_at: 0,
             metrics: None,
         }

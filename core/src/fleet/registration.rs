@@ -115,6 +115,9 @@ pub fn register(shared: &Arc<Shared>, prepared: Vec<Prepared>) -> (Vec<DbId>, Ve
         shared.update(|state, now| {
             for one in batch {
                 let entry = one.candidate.entry;
+                if state.retired.contains(&entry) {
+                    continue;
+                }
                 let Some(entry) = entries.get(entry.0 as usize) else { continue };
                 let path = one.candidate.path.clone();
                 match insert(state, &one, entry) {
@@ -124,7 +127,9 @@ pub fn register(shared: &Arc<Shared>, prepared: Vec<Prepared>) -> (Vec<DbId>, Ve
                         ids.push(id);
                     }
                     Err(reason) => {
-                        state.refused.insert(path, reason.to_string());
+                        if !matches!(reason, Refused::Known(_)) {
+                            state.refused.insert(path, reason.to_string());
+                        }
                         refused.push(reason);
                     }
                 }
@@ -146,7 +151,7 @@ fn insert(state: &mut State, one: &Prepared, entry: &Entry) -> Result<DbId, Refu
     let inserted = state.scheduler.table.insert(one.candidate.entry, path, one.identity);
     let id = inserted.map_err(|known| {
         // On its way out: it is added again as soon as it is gone.
-        state.scheduler.returned(known);
+        state.scheduler.returned(known, one.candidate.entry);
         Refused::Known(path.clone())
     })?;
     if let Err(taken) = state.owners.claim(id, entry.destination.pool(), place, &one.state_dir) {

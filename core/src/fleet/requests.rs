@@ -196,6 +196,7 @@ async fn register(
     let id = start::add_entry(&shared, Arc::new(entry), mode);
     if let (Some(watches), Some(dir)) = (watches, path.parent()) {
         watches.add(vec![dir.to_owned()], None);
+        watches.rely(id);
     }
     let (registering, shown) = (Arc::clone(&shared), path.display().to_string());
     let registered = tokio::task::spawn_blocking(move || {

@@ -5,7 +5,7 @@
 //! events, outcomes --update--> scheduler --pump--> worker threads (local work, sweeps), runtime tasks (uploads, levels)
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use super::entry::{Entry, EntryTarget};
 use super::jobs::JobRules;
 use super::owners::Owners;
 use super::record::{DbId, EntryId, Lane};
-use super::scheduler::{Event, Forgotten, Scheduler};
+use super::scheduler::{Event, Forgotten, PoolId, Scheduler};
 use super::waiters::{Ended, Gone, Waiters};
 
 /// Up to this many databases, each one's start and each of its compactions is worth a line in the log.
@@ -67,6 +67,8 @@ pub struct State {
     pub refused: HashMap<PathBuf, String>,
     /// Entries of single databases that are gone: their places are taken again.
     pub(super) vacant: Vec<EntryId>,
+    /// Entries that a reload took out: they get no database any more.
+    pub(super) retired: HashSet<EntryId>,
     /// When the timer must look again.
     pub(super) wake_at: Tick,
     /// Threads end.
@@ -93,6 +95,7 @@ impl Shared {
             waiters: Waiters::default(),
             refused: HashMap::new(),
             vacant: Vec::new(),
+            retired: HashSet::new(),
             wake_at: Tick(0),
             stop: false,
         };
@@ -120,23 +123,30 @@ impl Shared {
         Tick(u64::try_from(since.as_millis()).unwrap_or(u64::MAX - 1))
     }
 
-    /// Adds an entry under the id that the scheduler gave.
-    pub fn add_entry(&self, entry: Arc<Entry>) {
-        self.entries.write().unwrap_or_else(PoisonError::into_inner).push(entry);
+    /// Gives an entry its place, and tells the store it shares: the place of another of that store that nobody needs any
+    /// more (whoever registers and unregisters for years must not grow), else the next one.
+    ///
+    /// Needs the state: ids are those of the scheduler. Who holds the state may ask for entries, never the other way.
+    pub(super) fn place_entry(&self, state: &mut State, entry: Arc<Entry>) -> (EntryId, PoolId) {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        let shares = |other: &Arc<Entry>| other.destination.pool() == entry.destination.pool();
+        let pool = PoolId(entries.iter().position(shares).unwrap_or(entries.len()) as u32);
+        let vacant = state.vacant.iter().position(|id| entries.get(id.0 as usize).is_some_and(shares));
+        let id = vacant.map_or(EntryId(entries.len() as u32), |position| state.vacant.swap_remove(position));
+        state.retired.remove(&id);
+        match entries.get_mut(id.0 as usize) {
+            Some(place) => *place = entry,
+            None => entries.push(entry),
+        }
+        (id, pool)
     }
 
-    /// Gives an entry the place of another that nobody needs any more, if one of its store is vacant: whoever registers and
-    /// unregisters for years must not grow.
-    pub fn replace_vacant(&self, entry: &Arc<Entry>) -> Option<EntryId> {
-        // One lock after the other: who holds the state may ask for an entry.
-        let mut vacant = std::mem::take(&mut self.lock().vacant);
-        let pool = entry.destination.pool();
-        let same = |id: &EntryId| self.entry(*id).is_some_and(|old| old.destination.pool() == pool);
-        let taken = vacant.iter().position(same).map(|position| vacant.swap_remove(position));
-        self.lock().vacant.append(&mut vacant);
+    /// Puts other settings in the place of an entry.
+    pub(super) fn renew_entry(&self, id: EntryId, entry: Arc<Entry>) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        *entries.get_mut(taken?.0 as usize)? = Arc::clone(entry);
-        taken
+        if let Some(place) = entries.get_mut(id.0 as usize) {
+            *place = entry;
+        }
     }
 
     /// A configuration entry.

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use crate::config::{Config, DbEntry, Target};
 use crate::db;
-use crate::discovery::{Changes, NothingAttached, Rescan, ScanError, Scope};
+use crate::discovery::{Changes, DirSpec, Rescan, ScanError, Scope};
 use crate::plugin::{Registry, Stores};
 
 use super::destination::{DestinationError, PluginDestination};
@@ -18,9 +19,10 @@ use super::entry::{Destination, Entry, EntryTarget};
 use super::jobs::JobRules;
 use super::levels::LevelPlan;
 use super::limits;
-use super::membership::Membership;
+use super::membership::{Membership, Scans};
 use super::record::EntryId;
 use super::registration::{self, Candidate, Refused};
+use super::reload::Configured;
 use super::scheduler::{Limits, Pace, PoolId, Scheduler, Timing};
 use super::shared::{FEW, Shared};
 use super::{Fleet, watch, workers};
@@ -87,10 +89,7 @@ impl FleetParts {
         stores: &Arc<Stores>,
         mode: Mode,
     ) -> Result<FleetParts, DestinationError> {
-        let mut entries = Vec::with_capacity(config.dbs.len());
-        for entry in &config.dbs {
-            entries.push(Entry::of(entry, Arc::new(PluginDestination::of(&entry.replica, registry, stores)?)));
-        }
+        let entries = Entry::all_of(config, registry, stores)?;
         let plan = LevelPlan {
             compaction_intervals: config.levels.clone(),
             snapshot_interval: config.snapshot.interval,
@@ -113,6 +112,19 @@ impl FleetParts {
 }
 
 impl Entry {
+    /// The entries of a configuration, in its order. Its replicas must have been completed by
+    /// [`Config::resolve_replicas`].
+    ///
+    /// # Errors
+    /// A replica's configuration is refused by its plugin.
+    pub fn all_of(config: &Config, registry: &Registry, stores: &Arc<Stores>) -> Result<Vec<Entry>, DestinationError> {
+        let of = |entry: &DbEntry| {
+            let destination = PluginDestination::of(&entry.replica, registry, stores)?;
+            Ok(Entry::of(entry, Arc::new(destination)))
+        };
+        config.dbs.iter().map(of).collect()
+    }
+
     /// A configured entry with its destination.
     pub fn of(entry: &DbEntry, destination: Arc<dyn Destination>) -> Entry {
         Entry {
@@ -149,14 +161,20 @@ impl Fleet {
         let scheduler = Scheduler::new(limits, parts.rules.plan.clone());
         let shared = Arc::new(Shared::new(scheduler, parts.rules, Handle::current()));
         let entries: Vec<Arc<Entry>> = parts.entries.into_iter().map(Arc::new).collect();
-        for entry in &entries {
-            add_entry(&shared, Arc::clone(entry), parts.mode);
-        }
+        let add = |entry: &Arc<Entry>| (add_entry(&shared, Arc::clone(entry), parts.mode), Arc::clone(entry));
+        let configured: Configured = entries.iter().map(add).collect();
         let (candidates, rescans) = first_scans(&shared, &entries).await?;
         register_all(&shared, candidates, parts.mode).await?;
         log_start(&shared);
         let threads = workers::start(&shared, workers).map_err(StartError::Threads)?;
-        let mut fleet = Fleet { shared, threads: threads.into(), watches: None, mode: parts.mode };
+        let mut fleet = Fleet {
+            shared,
+            threads: threads.into(),
+            watches: None,
+            scans: None,
+            configured: Arc::new(configured.into()),
+            mode: parts.mode,
+        };
         if parts.mode == Mode::Continuous {
             fleet.watch(rescans, parts.scan_interval)?;
         }
@@ -169,38 +187,30 @@ impl Fleet {
             self.shared.look(|state| state.scheduler.table.directories().map(|dir| dir.to_path_buf()).collect());
         let again = requests.clone();
         let watches = watch::start(&self.shared, requests, directories, interval).map_err(StartError::Threads)?;
-        let membership = Membership::new(Arc::clone(&self.shared), rescans, interval, again, watches.clone());
+        let scans = Scans::new(rescans, interval);
+        let membership = Membership::new(Arc::clone(&self.shared), scans.clone(), again, watches.clone());
         self.shared.runtime.spawn(membership.run(receiver));
-        self.watches = Some(watches);
+        (self.watches, self.scans) = (Some(watches), Some(scans));
         Ok(())
     }
 }
 
 /// Gives an entry its place in the fleet.
 pub(super) fn add_entry(shared: &Arc<Shared>, entry: Arc<Entry>, mode: Mode) -> EntryId {
-    let vacant = shared.replace_vacant(&entry);
-    let pool = {
-        let entries = shared.entries();
-        let pools: Vec<&str> = entries.iter().map(|entry| entry.destination.pool()).collect();
-        let first = pools.iter().position(|pool| *pool == entry.destination.pool()).unwrap_or(pools.len());
-        PoolId(first as u32)
-    };
-    let monitor_interval = entry.monitor_interval.filter(|_| mode == Mode::Continuous);
-    let timing = Timing {
-        monitor_interval,
+    shared.update(|state, now| {
+        let (id, pool) = shared.place_entry(state, Arc::clone(&entry));
+        state.scheduler.set_entry(id, timing(&entry, pool, mode), now);
+        id
+    })
+}
+
+/// What the scheduler needs to know of an entry. Until it is known that changes are reported, its files are looked at.
+pub(super) fn timing(entry: &Entry, pool: PoolId, mode: Mode) -> Timing {
+    Timing {
+        monitor_interval: entry.monitor_interval.filter(|_| mode == Mode::Continuous),
         sync_interval: entry.sync_interval,
         sweep: Pace::polled(entry.monitor_interval.unwrap_or(Duration::from_secs(1))),
         pool,
-    };
-    match vacant {
-        Some(id) => {
-            shared.update(|state, now| state.scheduler.set_entry(id, timing, now));
-            id
-        }
-        None => {
-            shared.add_entry(entry);
-            shared.update(|state, now| state.scheduler.add_entry(timing, now))
-        }
     }
 }
 
@@ -217,31 +227,16 @@ async fn first_scans(
                 candidates.push(Candidate { path: path.clone(), entry: id, link: path.is_symlink() });
             }
             EntryTarget::Dir(spec) => {
-                let mut rescan = Rescan::new(spec.clone());
-                let scan = shared.runtime.spawn_blocking(move || {
-                    let changes = rescan.scan(&Scope::All, &NothingAttached);
-                    (rescan, changes)
-                });
-                scans.push((id, scan));
+                scans.push((id, first_scan(shared, spec.clone())));
             }
         }
     }
     let mut rescans = HashMap::new();
     for (id, scan) in scans {
-        let Ok((rescan, changes)) = scan.await else { continue };
-        let changes = changes?;
+        let Ok(scanned) = scan.await else { continue };
+        let (rescan, changes) = scanned?;
         let spec = rescan.spec();
-        if changes.added.is_empty() && !spec.watch {
-            let (directory, pattern) = (spec.dir.clone(), spec.pattern.to_string());
-            return Err(ScanError::NoDatabases { directory, pattern }.into());
-        }
-        tracing::info!(
-            dir = spec.written,
-            count = changes.added.len(),
-            watch = spec.watch,
-            "found databases in directory"
-        );
-        note_skipped(shared, &changes);
+        log_found(shared, spec, &changes);
         let found = changes.added.into_iter();
         candidates.extend(found.map(|f| Candidate { link: f.path != f.file, path: f.path, entry: id }));
         if spec.watch {
@@ -249,6 +244,28 @@ async fn first_scans(
         }
     }
     Ok((candidates, rescans))
+}
+
+/// Looks through a directory for the first time.
+pub(super) fn first_scan(shared: &Arc<Shared>, spec: DirSpec) -> JoinHandle<Result<(Rescan, Changes), ScanError>> {
+    let attachments = Arc::clone(shared);
+    shared.runtime.spawn_blocking(move || {
+        let mut rescan = Rescan::new(spec);
+        let changes = rescan.scan(&Scope::All, &*attachments)?;
+        let spec = rescan.spec();
+        if changes.added.is_empty() && !spec.watch {
+            let (directory, pattern) = (spec.dir.clone(), spec.pattern.to_string());
+            return Err(ScanError::NoDatabases { directory, pattern });
+        }
+        Ok((rescan, changes))
+    })
+}
+
+/// What a first look at a directory found.
+pub(super) fn log_found(shared: &Arc<Shared>, spec: &DirSpec, changes: &Changes) {
+    let (count, watch) = (changes.added.len(), spec.watch);
+    tracing::info!(dir = spec.written, count, watch, "found databases in directory");
+    note_skipped(shared, changes);
 }
 
 fn note_skipped(shared: &Arc<Shared>, changes: &Changes) {

@@ -144,7 +144,8 @@ impl Shared {
                 DatabaseStatus::ALL.into_iter().map(|status| (status.as_str(), counts[status as usize])).collect();
             databases.push(("refused", state.refused.len()));
             let (open, open_limit) = (state.scheduler.hot.open(), state.scheduler.hot.ceiling());
-            FleetReading { databases, open, open_limit, ..FleetReading::default() }
+            let discovery_bound = state.scheduler.sweep_bound(self.now());
+            FleetReading { databases, open, open_limit, discovery_bound, ..FleetReading::default() }
         })
     }
 

@@ -34,6 +34,8 @@ enum Command {
     Watch(Vec<PathBuf>, Option<EntryId>),
     /// A directory is gone, and its watch with it.
     Gone(PathBuf),
+    /// The directories of this entry are watched by now: its files are looked at rarely.
+    Rely(EntryId),
 }
 
 impl Watches {
@@ -42,6 +44,13 @@ impl Watches {
     pub fn add(&self, directories: Vec<PathBuf>, entry: Option<EntryId>) {
         // The thread ends with the fleet; then nothing needs to be watched.
         let _ = self.0.send(Command::Watch(directories, entry));
+    }
+
+    /// The directories of an entry that came while the fleet runs were added: unless watching fails, its files need to be
+    /// looked at rarely only.
+    pub fn rely(&self, entry: EntryId) {
+        // As above.
+        let _ = self.0.send(Command::Rely(entry));
     }
 }
 
@@ -68,7 +77,7 @@ pub fn start(
     std::thread::Builder::new().name("fleet-watch".to_owned()).spawn(move || {
         let count = keeper.add(directories).len();
         tracing::debug!(directories = count, "watching directories");
-        keeper.relax(&ready);
+        keeper.relax_all(&ready);
         keeper.look_again(&ready);
         drop(ready);
         keeper.run(&receiver);
@@ -106,6 +115,11 @@ impl Keeper {
                         let _ = self.watcher.unwatch(&directory);
                     }
                 }
+                Ok(Command::Rely(entry)) => {
+                    if let Some(shared) = self.shared.upgrade().filter(|_| !self.failed) {
+                        self.relax(&shared, entry);
+                    }
+                }
                 Err(_) if self.shared.strong_count() == 0 => return,
                 Err(_) => {}
             }
@@ -132,16 +146,17 @@ impl Keeper {
     }
 
     /// Sweeps rarely what is watched.
-    fn relax(&self, shared: &Arc<Shared>) {
-        for (id, entry) in (0..).map(EntryId).zip(shared.entries()) {
-            let monitor = entry.monitor_interval.unwrap_or_default();
-            shared.update(|state, now| {
-                state.scheduler.set_sweep(id, Pace::watched(self.sweep.max(monitor)), now);
-            });
-        }
+    fn relax_all(&self, shared: &Arc<Shared>) {
+        (0..).map(EntryId).zip(shared.entries()).for_each(|(id, _)| self.relax(shared, id));
         if self.failed {
             self.fall_back(shared, None);
         }
+    }
+
+    fn relax(&self, shared: &Arc<Shared>, id: EntryId) {
+        let monitor = shared.entry(id).and_then(|entry| entry.monitor_interval).unwrap_or_default();
+        let pace = Pace::watched(self.sweep.max(monitor));
+        shared.update(|state, now| state.scheduler.set_sweep(id, pace, now));
     }
 
     /// What came between the first scan and the first watch gave no event.

@@ -45,6 +45,21 @@ impl DatabaseMetrics {
         self.row.db_size.store(bytes, Relaxed);
     }
 
+    /// What [`DatabaseMetrics::set_db_size`] said last.
+    pub fn db_size(&self) -> u64 {
+        self.row.db_size.load(Relaxed)
+    }
+
+    /// Syncs that failed.
+    pub fn sync_errors(&self) -> u64 {
+        self.row.sync.errors.load(Relaxed)
+    }
+
+    /// `litestream_lag_seconds`: for how long something that was copied has not been on the replica.
+    pub fn set_lag(&self, lag: Duration) {
+        self.row.lag_ms.store(u64::try_from(lag.as_millis()).unwrap_or(u64::MAX), Relaxed);
+    }
+
     /// What [`DatabaseMetrics::set_wal_size`] said last.
     pub fn wal_size(&self) -> u64 {
         self.row.wal_size.load(Relaxed)
@@ -58,6 +73,7 @@ impl DatabaseMetrics {
     /// `litestream_total_wal_bytes`: bytes taken from the WAL.
     pub fn add_wal_bytes(&self, bytes: u64) {
         self.row.total_wal_bytes.fetch_add(bytes, Relaxed);
+        self.row.table.totals.wal_bytes.fetch_add(bytes, Relaxed);
     }
 
     /// `litestream_txid`.
@@ -68,11 +84,13 @@ impl DatabaseMetrics {
     /// A sync ended well: count and seconds.
     pub fn sync_succeeded(&self, took: Duration) {
         self.row.sync.add(took, false);
+        self.row.table.totals.sync.add(took, false);
     }
 
     /// A sync failed: count, errors and seconds.
     pub fn sync_failed(&self, took: Duration) {
         self.row.sync.add(took, true);
+        self.row.table.totals.sync.add(took, true);
     }
 
     /// `litestream_disk_full`: replication waits for room on the local disk.
@@ -132,6 +150,7 @@ struct Row {
     total_wal_bytes: AtomicU64,
     txid: AtomicU64,
     disk_full: AtomicU64,
+    lag_ms: AtomicU64,
     compaction_verify_errors: AtomicU64,
     l0_retention: [AtomicU64; 3],
     sync: Activity,
@@ -149,6 +168,7 @@ impl Row {
             total_wal_bytes: AtomicU64::default(),
             txid: AtomicU64::default(),
             disk_full: AtomicU64::default(),
+            lag_ms: AtomicU64::default(),
             compaction_verify_errors: AtomicU64::default(),
             l0_retention: Default::default(),
             sync: Activity::default(),
@@ -181,6 +201,22 @@ type Rows = BTreeMap<Arc<str>, Weak<Row>>;
 #[derive(Clone, Default)]
 pub(super) struct Table {
     rows: Arc<Mutex<Rows>>,
+    totals: Arc<Totals>,
+}
+
+/// What all databases together did, those that have left included: a sum must not fall.
+#[derive(Default)]
+struct Totals {
+    wal_bytes: AtomicU64,
+    sync: Activity,
+}
+
+/// Which databases are shown one by one.
+pub enum Series {
+    /// Each.
+    All,
+    /// Only these. The sums are those of all.
+    Of(Vec<DatabaseMetrics>),
 }
 
 impl Table {
@@ -199,9 +235,17 @@ impl Table {
         DatabaseMetrics { row }
     }
 
-    pub(super) fn render(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(super) fn render(&self, out: &mut dyn Write, series: Series) -> io::Result<()> {
         // A database that leaves meanwhile is dropped here, after the lock.
-        let rows: Vec<Arc<Row>> = self.lock().values().filter_map(Weak::upgrade).collect();
+        let mut rows: Vec<Arc<Row>> = self.lock().values().filter_map(Weak::upgrade).collect();
+        self.render_sums(out, &rows)?;
+        if let Series::Of(chosen) = series {
+            rows = chosen.into_iter().map(|database| database.row).collect();
+            rows.sort_by(|one, other| one.label.cmp(&other.label));
+        }
+        let head = "# HELP litestream_fleet_database_series Databases that have series of their own\n\
+                    # TYPE litestream_fleet_database_series gauge\nlitestream_fleet_database_series";
+        writeln!(out, "{head} {}", rows.len())?;
         for family in FAMILIES {
             let mut headed = false;
             for row in &rows {
@@ -217,16 +261,36 @@ impl Table {
         }
         Ok(())
     }
+
+    fn render_sums(&self, out: &mut dyn Write, rows: &[Arc<Row>]) -> io::Result<()> {
+        let Totals { wal_bytes, sync } = &*self.totals;
+        let sum = |cell: fn(&Row) -> &AtomicU64| rows.iter().map(|row| number(cell(row))).sum::<f64>();
+        let lags = || rows.iter().map(|row| row.lag_ms.load(Relaxed)).filter(|lag| *lag > 0);
+        for (name, kind, help, value) in [
+            ("sync_count", "counter", "Syncs from WALs to local LTX files", number(&sync.count)),
+            ("sync_error_count", "counter", "Syncs that failed", number(&sync.errors)),
+            ("sync_seconds", "counter", "Time spent in syncs, in seconds", sync.seconds()),
+            ("total_wal_bytes", "counter", "Bytes taken from WALs", number(wal_bytes)),
+            ("db_size", "gauge", "Size of all databases together, in bytes", sum(|row| &row.db_size)),
+            ("disk_full", "gauge", "Databases that wait because the local disk is full", sum(|row| &row.disk_full)),
+            ("lagging_databases", "gauge", "Databases with copied commits not on the replica", lags().count() as f64),
+            ("max_lag_seconds", "gauge", "The longest of their lags", lags().max().unwrap_or(0) as f64 / 1000.0),
+        ] {
+            let name = format!("litestream_fleet_{name}");
+            writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}")?;
+        }
+        Ok(())
+    }
 }
 
 /// One series of a family: the labels beside `db`, and the value, or `None` while the series does not exist.
-type Series = (&'static str, fn(&Row) -> Option<f64>);
+type Member = (&'static str, fn(&Row) -> Option<f64>);
 
 struct Family {
     name: &'static str,
     kind: &'static str,
     help: &'static str,
-    series: &'static [Series],
+    series: &'static [Member],
 }
 
 const PASSIVE: &str = ",mode=\"PASSIVE\"";
@@ -288,6 +352,12 @@ const FAMILIES: &[Family] = &[
             (",status=\"not_compacted\"", |row| Some(number(&row.l0_retention[1]))),
             (",status=\"too_recent\"", |row| Some(number(&row.l0_retention[2]))),
         ],
+    },
+    Family {
+        name: "litestream_lag_seconds",
+        kind: "gauge",
+        help: "For how long something that was copied has not been on the replica, in seconds",
+        series: &[("", |row| Some(number(&row.lag_ms) / 1000.0))],
     },
     Family {
         name: "litestream_sync_count",
@@ -396,6 +466,32 @@ mod tests {
         assert!(text(&metrics).contains("litestream_db_size{db=\"/srv/a.db\"} 5\n"));
         drop(first);
         assert!(!text(&metrics).contains("a.db"));
+    }
+
+    #[test]
+    fn where_only_some_have_series_the_sums_are_those_of_all() {
+        let metrics = Metrics::new();
+        let (one, other) = (metrics.database(Path::new("/srv/a.db")), metrics.database(Path::new("/srv/b.db")));
+        for (db, size) in [(&one, 5), (&other, 7)] {
+            db.set_db_size(size);
+            db.set_lag(Duration::from_millis(size * 100));
+            db.sync_failed(Duration::from_secs(1));
+        }
+        let mut out = Vec::new();
+        metrics.render(&mut out, Series::Of(vec![one])).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert!(shown.contains("litestream_lag_seconds{db=\"/srv/a.db\"} 0.5\n") && !shown.contains("b.db"), "{shown}");
+        for line in [
+            "litestream_fleet_database_series 1\n",
+            "litestream_fleet_db_size 12\n",
+            "litestream_fleet_sync_error_count 2\n",
+            "litestream_fleet_lagging_databases 2\n",
+            "litestream_fleet_max_lag_seconds 0.7\n",
+        ] {
+            assert!(shown.contains(line), "{line} is not in\n{shown}");
+        }
+        drop(other);
+        assert!(text(&metrics).contains("litestream_fleet_sync_error_count 2\n"), "a counter never falls");
     }
 
     #[test]

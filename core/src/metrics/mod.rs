@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 use prometheus::core::Collector;
 use prometheus::{Encoder, Registry, TextEncoder};
 
-pub use database::{CheckpointMode, DatabaseMetrics, L0Retention};
+pub use database::{CheckpointMode, DatabaseMetrics, L0Retention, Series};
 pub use fleet::{FleetMetrics, FleetReading};
 pub use plugin::{MetricKind, PluginMetrics};
 pub use replica::{Operation, OperationMetrics, ReplicaMetrics};
@@ -95,8 +95,8 @@ impl Metrics {
     /// # Errors
     ///
     /// Those of `out`.
-    pub fn render(&self, out: &mut dyn Write) -> io::Result<()> {
-        self.databases.render(out)?;
+    pub fn render(&self, out: &mut dyn Write, series: Series) -> io::Result<()> {
+        self.databases.render(out, series)?;
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text).map_err(io::Error::other)?;
         out.write_all(&text)
@@ -109,7 +109,7 @@ mod tests {
 
     pub(super) fn text(metrics: &Metrics) -> String {
         let mut out = Vec::new();
-        metrics.render(&mut out).expect("a vector takes everything");
+        metrics.render(&mut out, Series::All).expect("a vector takes everything");
         String::from_utf8(out).expect("the text format is UTF-8")
     }
 

@@ -36,7 +36,8 @@ pub(super) async fn metrics(State(watched): State<Arc<Watched>>) -> Response {
         metrics::global().fleet().set(&watched.reading());
         let mut out = Pieces { piece: Vec::with_capacity(PIECE_BYTES), pieces };
         // An error means that the reader went away.
-        if metrics::global().render(&mut out).and_then(|()| out.flush()).is_err() {
+        let series = watched.fleet.series(watched.max_metric_databases);
+        if metrics::global().render(&mut out, series).and_then(|()| out.flush()).is_err() {
             tracing::debug!(system = "server", "metrics were not read to their end");
         }
     });

@@ -38,7 +38,7 @@ use axum::routing::{get, post};
 
 use crate::clock;
 use crate::config::{Environment, SocketConfig};
-use crate::fleet::Fleet;
+use crate::fleet::{DatabaseStatus, Fleet};
 use crate::metrics::FleetReading;
 use crate::plugin::ByteBudget;
 
@@ -77,13 +77,17 @@ impl Control {
         }
     }
 
-    /// Adds what was registered before a restart. What cannot be added now is logged, and kept for the next start.
+    /// Adds what was registered before and is not replicated. What cannot be added now is logged, and kept for the next
+    /// start.
     pub async fn take_up_registrations(&self) {
         for (path, replica_url) in self.registrations.all() {
+            let replicated = self.fleet.status(&path).is_some_and(|row| row.status != DatabaseStatus::Removing);
+            if replicated {
+                continue;
+            }
             let shown = path.display().to_string();
             match self.registrar.add(&self.fleet, path, &replica_url).await {
-                Ok(true) => {}
-                Ok(false) => tracing::info!(path = shown, "registered database is in the configuration, too"),
+                Ok(_) => {}
                 Err(error) => tracing::error!(path = shown, %error, "registered database is not replicated"),
             }
         }
@@ -94,10 +98,10 @@ impl Control {
 ///
 /// # Errors
 /// Something that is no socket stands there, or the system refuses.
-pub fn serve_control(config: &SocketConfig, control: Control) -> Result<Server, SocketError> {
+pub fn serve_control(config: &SocketConfig, control: Arc<Control>) -> Result<Server, SocketError> {
     let (listener, file) = socket::bind(config)?;
     tracing::info!(system = "server", path = %config.path.display(), "control socket listening");
-    Ok(Server::start(listener, control_routes(Arc::new(control)), Some(file)))
+    Ok(Server::start(listener, control_routes(control), Some(file)))
 }
 
 /// What the metrics and the status page show.
@@ -106,19 +110,14 @@ pub struct Watched {
     pub fleet: Arc<Fleet>,
     /// The memory for data under way.
     pub budget: ByteBudget,
-    /// How often everything is looked at although nothing reported a change.
-    pub scan_interval: Duration,
+    /// Up to how many databases all have metrics of their own. `None`: always.
+    pub max_metric_databases: Option<usize>,
 }
 
 impl Watched {
     fn reading(&self) -> FleetReading {
         let (total, free) = (self.budget.total(), self.budget.available());
-        FleetReading {
-            budget_bytes: total,
-            budget_used_bytes: total.saturating_sub(free),
-            discovery_bound: self.scan_interval,
-            ..self.fleet.reading()
-        }
+        FleetReading { budget_bytes: total, budget_used_bytes: total.saturating_sub(free), ..self.fleet.reading() }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::super::due::Tick;
 use super::super::hot_set::HotDb;
-use super::super::record::{DbId, Flags, Lane, Phase, Record};
+use super::super::record::{DbId, EntryId, Flags, Lane, Phase, Record};
 use super::super::saved_state::SavedState;
 use super::{Event, Forgotten, Scheduler};
 
@@ -59,8 +59,8 @@ impl<D: HotDb> Scheduler<D> {
 
     /// Begins the removal of a row. Its end is [`Event::Forgotten`].
     pub fn remove(&mut self, id: DbId, now: Tick) {
+        self.returning.remove(&id);
         let Some(record) = self.table.get_mut(id) else { return };
-        record.flags.set(Flags::RETURNED, false);
         if record.flags.has(Flags::REMOVING) {
             return;
         }
@@ -69,14 +69,24 @@ impl<D: HotDb> Scheduler<D> {
         self.urge(id, Lane::Local, now);
     }
 
-    /// The path of a row that is being removed is wanted again. True if the row is being removed.
-    pub fn returned(&mut self, id: DbId) -> bool {
-        let Some(record) = self.table.get_mut(id) else { return false };
-        let removing = record.flags.has(Flags::REMOVING);
+    /// The path of a row that is being removed is wanted again, under `entry`; the first who wants it gets it. True if the
+    /// row is being removed.
+    pub fn returned(&mut self, id: DbId, entry: EntryId) -> bool {
+        let removing = self.table.get(id).is_some_and(|record| record.flags.has(Flags::REMOVING));
         if removing {
-            record.flags.set(Flags::RETURNED, true);
+            self.returning.entry(id).or_insert(entry);
         }
         removing
+    }
+
+    /// Under which entry the path of a row that is being removed comes back.
+    pub fn comes_back(&self, id: DbId) -> Option<EntryId> {
+        self.returning.get(&id).copied()
+    }
+
+    /// The paths that wait to come back under an entry do not come back. Gives their rows.
+    pub fn stay_away(&mut self, entry: EntryId) -> Vec<DbId> {
+        self.returning.extract_if(|_, wanted| *wanted == entry).map(|(id, _)| id).collect()
     }
 
     /// After each run of a lane of a row that is being removed: what is left to do, or the end.
@@ -108,16 +118,16 @@ impl<D: HotDb> Scheduler<D> {
         if !record.flags.has(Flags::FINISHED) || Lane::ALL.into_iter().any(running) {
             return;
         }
-        let (returned, entry) = (record.flags.has(Flags::RETURNED), record.entry);
         let path = self.table.path(id);
         let failures: Vec<_> = Lane::ALL.into_iter().filter_map(|lane| self.failures.remove(&(id, lane))).collect();
         let failure = failures.into_iter().next().map(|failure| failure.message);
+        let returning = self.returning.remove(&id);
         self.full_files.remove(&id);
         self.full_from.remove(&id);
         if let Some(record) = self.table.remove(id) {
             self.events.push(Event::Forgotten(id, Box::new(Forgotten { record, path: path.clone(), failure })));
         }
-        if returned {
+        if let Some(entry) = returning {
             self.events.push(Event::Returned(entry, path));
         }
     }

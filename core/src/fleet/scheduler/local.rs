@@ -192,13 +192,13 @@ impl<D: HotDb> Scheduler<D> {
 
     /// True if a worker would find something to do now.
     pub fn has_local_work(&self, now: Tick) -> bool {
-        !self.local_ready.is_empty() || self.sweep_due(now)
+        !self.local_ready.is_empty() || !self.leaving_ready.is_empty() || self.sweep_due(now)
     }
 
     /// The next unit of local work.
     pub fn take_local(&mut self, now: Tick) -> Option<LocalWork<D>> {
-        for _ in 0..self.local_ready.len() {
-            let id = self.local_ready.pop_front()?;
+        for _ in 0..self.local_ready.len() + self.leaving_ready.len() {
+            let id = self.next_ready()?;
             if !self.begin(id, Lane::Local) {
                 continue;
             }
@@ -207,6 +207,14 @@ impl<D: HotDb> Scheduler<D> {
             }
         }
         None
+    }
+
+    /// Those that stay go first; but of sixteen one leaves, however many stay.
+    fn next_ready(&mut self) -> Option<DbId> {
+        self.turn = self.turn.wrapping_add(1);
+        let (stay, leave) = (&mut self.local_ready, &mut self.leaving_ready);
+        let (first, second) = if self.turn.is_multiple_of(16) { (leave, stay) } else { (stay, leave) };
+        first.pop_front().or_else(|| second.pop_front())
     }
 
     fn local_work(&mut self, id: DbId, now: Tick) -> Option<LocalWork<D>> {
@@ -326,6 +334,9 @@ impl<D: HotDb> Scheduler<D> {
         record.flags.set(Flags::MISSING, missing && record.identity.is_none());
         match report {
             LocalReport::Synced { txid, wrote, full, more: waiting, unsettled } => {
+                if record.uploaded() {
+                    record.behind_since = started;
+                }
                 record.local = record.local.max(txid);
                 record.flags.set(Flags::SYNCED, true);
                 record.flags.set(Flags::UNSETTLED, record.flags.has(Flags::UNSETTLED) || unsettled);

@@ -72,7 +72,7 @@ pub enum Event {
     Recovered(DbId, Lane, u32),
     /// A row is gone.
     Forgotten(DbId, Box<Forgotten>),
-    /// The file came back before its row was gone.
+    /// A path was wanted again before its row was gone, under this entry.
     Returned(EntryId, std::path::PathBuf),
     /// A lane ended a run; whether it found something new.
     Ended(DbId, Lane, bool),
@@ -104,6 +104,12 @@ pub struct Scheduler<D> {
     due: DueQueue,
     looks: BinaryHeap<Reverse<(Tick, DbId, u8)>>,
     local_ready: VecDeque<DbId>,
+    /// Last local runs of rows that are being removed: a directory that leaves must not delay those that stay.
+    leaving_ready: VecDeque<DbId>,
+    /// Whose turn it is.
+    turn: u32,
+    /// Rows whose path is wanted again, under this entry, as soon as they are gone.
+    returning: HashMap<DbId, EntryId>,
     pools: Vec<upload::Pool>,
     next_pool: usize,
     uploading: usize,
@@ -139,6 +145,9 @@ impl<D: HotDb> Scheduler<D> {
             due: DueQueue::default(),
             looks: BinaryHeap::new(),
             local_ready: VecDeque::new(),
+            leaving_ready: VecDeque::new(),
+            turn: 0,
+            returning: HashMap::new(),
             pools: Vec::new(),
             next_pool: 0,
             uploading: 0,
@@ -163,22 +172,29 @@ impl<D: HotDb> Scheduler<D> {
         self.unix_start.saturating_add((now.0 / 1000) as u32)
     }
 
-    /// Adds what a configuration entry's databases share.
-    pub fn add_entry(&mut self, timing: Timing, now: Tick) -> EntryId {
+    /// Notes what a configuration entry's databases share: of the next one, or of one that is known and keeps its store.
+    pub fn set_entry(&mut self, entry: EntryId, timing: Timing, now: Tick) {
         while self.pools.len() <= timing.pool.0 as usize {
             self.pools.push(upload::Pool::default());
         }
-        self.timings.push(timing);
+        match self.timings.get_mut(entry.0 as usize) {
+            Some(old) => *old = timing,
+            None => self.timings.push(timing),
+        }
         self.arrange_sweeps(now);
-        EntryId((self.timings.len() - 1) as u32)
     }
 
-    /// Puts another entry in the place of one that has no databases any more. Both use the same store.
-    pub fn set_entry(&mut self, entry: EntryId, timing: Timing, now: Tick) {
-        if let Some(old) = self.timings.get_mut(entry.0 as usize) {
-            *old = timing;
+    /// From now on nothing is done for an entry's databases but what they leave with.
+    pub fn mute(&mut self, entry: EntryId, now: Tick) {
+        if let Some(timing) = self.timings.get_mut(entry.0 as usize) {
+            timing.monitor_interval = None;
             self.arrange_sweeps(now);
         }
+    }
+
+    /// The store of an entry.
+    pub fn pool(&self, entry: EntryId) -> Option<PoolId> {
+        self.timing(entry).map(|timing| timing.pool)
     }
 
     /// Changes how often an entry's files are looked at.
@@ -256,8 +272,9 @@ impl<D: HotDb> Scheduler<D> {
     fn enqueue(&mut self, id: DbId, lane: Lane) {
         let Some(record) = self.table.get_mut(id) else { return };
         record.lane_mut(lane).phase = Phase::Queued;
-        let entry = record.entry;
+        let (entry, leaves) = (record.entry, record.flags.has(Flags::REMOVING));
         match lane {
+            Lane::Local if leaves => self.leaving_ready.push_back(id),
             Lane::Local => self.local_ready.push_back(id),
             Lane::Levels => self.levels_ready.push_back(id),
             Lane::Upload => {

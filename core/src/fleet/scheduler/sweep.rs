@@ -41,6 +41,10 @@ pub(super) struct Sweep {
     pace: Pace,
     cursor: u32,
     next: Tick,
+    /// When it began at the first slot.
+    began: Tick,
+    /// From one beginning to the next, last time.
+    round: Duration,
 }
 
 /// Files to look at.
@@ -85,7 +89,7 @@ impl<D: HotDb> Scheduler<D> {
         for pace in wanted {
             if !self.sweeps.iter().any(|sweep| sweep.pace == pace) {
                 // It begins at once: what happened before is unknown.
-                self.sweeps.push(Sweep { pace, cursor: 0, next: now });
+                self.sweeps.push(Sweep { pace, cursor: 0, next: now, began: now, round: Duration::ZERO });
             }
         }
         let shortest = self.timings.iter().filter_map(|timing| timing.monitor_interval).min();
@@ -95,7 +99,7 @@ impl<D: HotDb> Scheduler<D> {
     /// Every sweep begins anew, at once.
     pub fn sweep_now(&mut self, now: Tick) {
         for sweep in &mut self.sweeps {
-            (sweep.cursor, sweep.next) = (0, now);
+            (sweep.cursor, sweep.next, sweep.began) = (0, now, now);
         }
     }
 
@@ -103,6 +107,12 @@ impl<D: HotDb> Scheduler<D> {
         let hot = if self.hot.is_empty() || self.closing { Tick::NEVER } else { self.next_hot_look };
         // One that is due already is taken by the first worker that is free: nobody needs to be woken for it again.
         self.sweeps.iter().map(|sweep| sweep.next).filter(|next| *next > now).min().unwrap_or(Tick::NEVER).min(hot)
+    }
+
+    /// The longest that a file is not looked at although nobody reports a change, as far as the rounds so far tell.
+    pub fn sweep_bound(&self, now: Tick) -> Duration {
+        let bound = |sweep: &Sweep| sweep.pace.interval.max(sweep.round).max(now.since(sweep.began));
+        self.sweeps.iter().map(bound).max().unwrap_or_default()
     }
 
     /// Asks the attached databases, by a look at shared memory, whether an event was missed.
@@ -159,6 +169,12 @@ impl<D: HotDb> Scheduler<D> {
         let pace = sweep.pace;
         let steps = slots.div_ceil(STEP).max(1);
         let from = if sweep.cursor >= slots { 0 } else { sweep.cursor };
+        if from == 0 {
+            if sweep.cursor > 0 {
+                sweep.round = now.since(sweep.began);
+            }
+            sweep.began = now;
+        }
         let to = from.saturating_add(slots.div_ceil(steps)).min(slots);
         sweep.cursor = to;
         // At least a millisecond, or a table of millions would never let go of the lock.

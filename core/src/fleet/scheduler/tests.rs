@@ -37,7 +37,8 @@ impl Bench {
     fn new(open_databases: usize) -> Bench {
         let limits = Limits { open_databases, uploads: 4, levels: 1, quiet: 10 * SECOND };
         let mut scheduler = Scheduler::new(limits, LevelPlan::off());
-        let entry = scheduler.add_entry(timing(0), Tick(0));
+        let entry = EntryId(0);
+        scheduler.set_entry(entry, timing(0), Tick(0));
         let (commits, copied) = Default::default();
         Bench { scheduler, commits, copied, entry, now: Tick(0), attached_most: 0 }
     }
@@ -272,7 +273,8 @@ fn a_file_that_becomes_a_database_does_not_wait_out_its_back_off() {
 #[test]
 fn a_dead_store_takes_one_place_and_recovers_as_one() {
     let mut bench = Bench::new(100);
-    let dead = bench.scheduler.add_entry(timing(1), Tick(0));
+    let dead = EntryId(1);
+    bench.scheduler.set_entry(dead, timing(1), Tick(0));
     for n in 0..10 {
         let path = PathBuf::from(format!("/dead/{n}.db"));
         let id = bench.scheduler.table.insert(dead, &path, None).unwrap();
@@ -319,7 +321,7 @@ fn a_removed_database_is_forgotten_even_if_its_last_work_fails() {
     let a = bench.add("a.db");
     bench.run(20 * SECOND);
     bench.scheduler.remove(a, bench.now);
-    assert!(bench.scheduler.returned(a));
+    assert!(bench.scheduler.returned(a, EntryId(0)));
     assert_eq!(bench.fail_local(false), Some(a));
     assert!(bench.scheduler.table.is_empty());
     let returned = bench

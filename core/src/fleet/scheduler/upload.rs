@@ -8,7 +8,7 @@ use crate::ltx::{Level, Txid};
 
 use super::super::due::Tick;
 use super::super::hot_set::HotDb;
-use super::super::record::{DbId, EntryId, Flags, Lane, Levels};
+use super::super::record::{DbId, EntryId, Flags, Lane, Levels, Record};
 use super::Scheduler;
 
 /// Failures in a row after which a store gets one upload at a time, until one succeeds: a store that times out must
@@ -137,6 +137,7 @@ impl<D: HotDb> Scheduler<D> {
         let id = work.id;
         self.uploading = self.uploading.saturating_sub(1);
         self.note_pool(work.entry, &end, now);
+        let done = matches!(end, UploadEnd::Done);
         match end {
             UploadEnd::Done => self.upload_succeeded(work, now),
             UploadEnd::NeedsFullFile { above, snapshot } => {
@@ -161,6 +162,11 @@ impl<D: HotDb> Scheduler<D> {
         if self.table.get(id).is_some_and(|record| !record.flags.has(Flags::SYNCED)) {
             // A new database waits for this look at its replica (not for long, see `admit`).
             self.want(id, Lane::Local, now);
+        }
+        let goes_on = |record: &Record| !record.uploaded() && record.levels.position() > work.levels.position();
+        if done && self.table.get(id).is_some_and(goes_on) {
+            // A round that gave way to others: one that leaves has its next one, too.
+            return;
         }
         self.end_removal(id, Lane::Upload, now);
     }

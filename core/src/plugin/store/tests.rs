@@ -35,7 +35,7 @@ async fn each_operation_is_counted_once_whatever_it_took() {
     assert!(store.stat(&key("absent"), Urgency::Background).await.is_err());
 
     let mut text = Vec::new();
-    metrics.render(&mut text).unwrap();
+    metrics.render(&mut text, crate::metrics::Series::All).unwrap();
     let text = String::from_utf8(text).unwrap();
     for line in [
         "litestream_replica_operation_total{operation=\"PUT\",replica_type=\"s3\"} 1\n",

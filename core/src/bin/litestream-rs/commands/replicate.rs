@@ -5,6 +5,7 @@ mod first_sync;
 mod heartbeat;
 mod missing;
 mod once;
+mod reload;
 mod servers;
 mod startup;
 mod systemd;
@@ -29,6 +30,7 @@ use crate::signals::Signals;
 use crate::{logging, runtime};
 use exec::ExecChild;
 use first_sync::FirstSync;
+use reload::{Reload, Running};
 use servers::Servers;
 use systemd::Systemd;
 
@@ -94,7 +96,9 @@ pub const COMMAND: Command = Command {
         &RESTORE_IF_DB_NOT_EXISTS,
     ],
     notes: "On SIGINT or SIGTERM all databases are synced once more, within\n\
-            shutdown-sync-timeout; a second signal ends the waiting.",
+            shutdown-sync-timeout; a second signal ends the waiting.\n\
+            On SIGHUP the configuration file is read again, and databases are added,\n\
+            removed and changed as it says; the others are not touched.",
     examples: &[
         Example { what: "Replicate what the configuration says", line: "replicate -config /etc/litestream.yml" },
         Example { what: "Replicate one database", line: "replicate /path/to/db s3://mybucket/db" },
@@ -106,7 +110,8 @@ pub const COMMAND: Command = Command {
 /// What was asked for, beside the configuration.
 struct Request {
     environment: Environment,
-    lenient: bool,
+    /// How the configuration was read, to read it again so.
+    load: LoadRequest,
     /// The words of `exec`.
     exec: Option<Vec<String>>,
     once: Option<OnceRequest>,
@@ -115,8 +120,9 @@ struct Request {
 
 fn run(args: &Args) -> anyhow::Result<Exit> {
     let environment = Environment::of_process();
-    let loaded = config::load(&load_request(args, environment.clone())?)?;
-    let request = read_request(args, &loaded.config, environment)?;
+    let load = load_request(args, environment.clone())?;
+    let loaded = config::load(&load)?;
+    let request = read_request(args, &loaded.config, load, environment)?;
     let registry = setup::plugins(args, Some(&loaded.config), &request.environment);
     logging::start(&loaded.config.logging);
     startup::log_beginning(&loaded);
@@ -154,7 +160,7 @@ fn load_request(args: &Args, environment: Environment) -> anyhow::Result<LoadReq
     Ok(request)
 }
 
-fn read_request(args: &Args, config: &Config, environment: Environment) -> anyhow::Result<Request> {
+fn read_request(args: &Args, config: &Config, load: LoadRequest, environment: Environment) -> anyhow::Result<Request> {
     let once = args.switch(&ONCE);
     let (force_snapshot, enforce_retention) = (args.switch(&FORCE_SNAPSHOT), args.switch(&ENFORCE_RETENTION));
     let contradiction = match (once, config.exec.is_some(), force_snapshot, enforce_retention) {
@@ -168,7 +174,7 @@ fn read_request(args: &Args, config: &Config, environment: Environment) -> anyho
     }
     Ok(Request {
         environment,
-        lenient: args.switch(&LENIENT),
+        load,
         exec: config.exec.as_deref().map(exec::split).transpose()?,
         once: once.then_some(OnceRequest { force_snapshot, enforce_retention }),
         restore_missing: args.switch(&RESTORE_IF_DB_NOT_EXISTS),
@@ -180,6 +186,8 @@ async fn replicate(loaded: Loaded, request: Request, registry: Registry) -> anyh
     // Before anything slow: a directory on a hung mount must not keep a signal from ending the process.
     let mut signals = Signals::install()?;
     let config = loaded.config;
+    let (once, restore_missing) = (request.once.is_some(), request.restore_missing);
+    let mut reload = Reload::install(request.load.clone(), config.clone(), once, restore_missing)?;
     let registry = Arc::new(registry);
     let servers = Servers::plan(&config)?;
     let (heartbeat, systemd) = (config.heartbeat.clone(), Systemd::of(&request.environment));
@@ -206,9 +214,11 @@ async fn replicate(loaded: Loaded, request: Request, registry: Registry) -> anyh
         }
         None => {
             systemd.ready(fleet.progress().databases);
+            let running = Running { fleet: &fleet, registry: &registry, stores: &stores, servers: &servers };
             let ended = tokio::select! {
                 ended = run_until_end(&fleet, request.exec.as_deref(), &mut signals) => ended,
                 never = heartbeat::send(heartbeat.as_ref(), &fleet) => match never {},
+                never = reload.serve(running) => match never {},
                 never = systemd.watch(&fleet) => match never {},
             };
             systemd.stopping();
@@ -268,7 +278,7 @@ async fn start(
     registry: &Registry,
     stores: &Arc<Stores>,
 ) -> anyhow::Result<Fleet> {
-    let resolve = ResolveRequest { environment: &request.environment, lenient: request.lenient };
+    let resolve = ResolveRequest { environment: &request.environment, lenient: request.load.lenient };
     startup::log_warnings(&config.resolve_replicas(registry, resolve)?);
     missing::restore(&config, registry, stores, request.restore_missing).await?;
     let mode = if request.once.is_some() { Mode::Once } else { Mode::Continuous };

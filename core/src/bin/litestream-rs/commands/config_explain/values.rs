@@ -36,6 +36,7 @@ pub fn global(config: &Config, key: &str) -> Option<String> {
         "memory-budget" => config.memory_budget_bytes.to_string(),
         "upload-concurrency" => config.upload_concurrency.to_string(),
         "scan-interval" => duration(config.scan_interval),
+        "max-metric-databases" => config.max_metric_databases.map_or_else(|| "-1".to_owned(), |most| most.to_string()),
         _ => return None,
     })
 }

@@ -1,7 +1,6 @@
 //! The control socket and the metrics endpoint of the daemon. Without one of them databases are replicated all the same.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use litestream_core::config::{Config, Environment, SocketConfig};
 use litestream_core::fleet::Fleet;
@@ -12,8 +11,9 @@ use litestream_core::server::{self, BindAddress, Control, Registrar, Registratio
 pub struct Servers {
     socket: Option<SocketConfig>,
     metrics: Option<BindAddress>,
-    scan_interval: Duration,
+    max_metric_databases: Option<usize>,
     running: Vec<Server>,
+    control: Option<Arc<Control>>,
 }
 
 impl Servers {
@@ -24,7 +24,8 @@ impl Servers {
     pub fn plan(config: &Config) -> anyhow::Result<Servers> {
         let metrics = config.addr.as_deref().filter(|addr| !addr.is_empty()).map(BindAddress::parse).transpose()?;
         let socket = config.socket.enabled.then(|| config.socket.clone());
-        Ok(Servers { socket, metrics, scan_interval: config.scan_interval, running: Vec::new() })
+        let max_metric_databases = config.max_metric_databases;
+        Ok(Servers { socket, metrics, max_metric_databases, running: Vec::new(), control: None })
     }
 
     /// Starts them. What cannot be started is logged.
@@ -42,9 +43,13 @@ impl Servers {
                 .map(|registrar| Control::new(Arc::clone(fleet), registrar, registrations, environment.clone()));
             match control {
                 Ok(control) => {
+                    let control = Arc::new(control);
                     control.take_up_registrations().await;
-                    match server::serve_control(socket, control) {
-                        Ok(server) => self.running.push(server),
+                    match server::serve_control(socket, Arc::clone(&control)) {
+                        Ok(server) => {
+                            self.running.push(server);
+                            self.control = Some(control);
+                        }
                         Err(error) => tracing::warn!(%error, "failed to start control server"),
                     }
                 }
@@ -53,13 +58,20 @@ impl Servers {
         }
         if let Some(address) = &self.metrics {
             let (fleet, budget) = (Arc::clone(fleet), stores.budget().clone());
-            let watched = Watched { fleet, budget, scan_interval: self.scan_interval };
+            let watched = Watched { fleet, budget, max_metric_databases: self.max_metric_databases };
             match server::serve_metrics(address, watched).await {
                 Ok(server) => self.running.push(server),
                 Err(error) => tracing::error!(url = address.url(), %error, "cannot start metrics server"),
             }
         }
         self
+    }
+
+    /// Adds what was registered and is not replicated: the configuration may have had it until now.
+    pub async fn take_up_registrations(&self) {
+        if let Some(control) = &self.control {
+            control.take_up_registrations().await;
+        }
     }
 
     /// Ends them, all at once.
