@@ -11,6 +11,7 @@ use async_nats::jetstream::{self, Context as JetStream};
 use futures::StreamExt;
 use litestream_sdk::{ErrorKind, Result, StorageError};
 
+use crate::connect::Connection;
 use crate::error;
 use crate::meta::{Meta, chunks_subject, subject};
 
@@ -18,7 +19,7 @@ use crate::meta::{Meta, chunks_subject, subject};
 pub(crate) struct Bucket {
     pub name: String,
     pub jetstream: JetStream,
-    client: async_nats::Client,
+    connection: Connection,
     stream: Stream,
     store: ObjectStore,
     /// How long one answer may take.
@@ -38,8 +39,8 @@ impl Bucket {
     ///
     /// # Errors
     /// NO_STORE if it does not.
-    pub async fn open(client: async_nats::Client, name: &str, timeout: Duration) -> Result<Self> {
-        let mut jetstream = jetstream::new(client.clone());
+    pub async fn open(connection: Connection, name: &str, timeout: Duration) -> Result<Self> {
+        let mut jetstream = jetstream::new(connection.client.clone());
         jetstream.set_timeout(timeout);
         let what = format!("opening the NATS bucket `{name}`");
         let stream = jetstream.get_stream(format!("OBJ_{name}")).await.map_err(|failed| match failed.kind() {
@@ -47,7 +48,12 @@ impl Bucket {
             _ => error::asking(&what, &failed),
         })?;
         let store = jetstream.get_object_store(name).await.map_err(|failed| error::asking(&what, &failed))?;
-        Ok(Self { name: name.to_owned(), jetstream, client, stream, store, timeout })
+        Ok(Self { name: name.to_owned(), jetstream, connection, stream, store, timeout })
+    }
+
+    /// Whether its connection has given up.
+    pub fn has_ended(&self) -> bool {
+        self.connection.has_ended()
     }
 
     /// The newest message under a name; `None` if there is none.
@@ -79,7 +85,7 @@ impl Bucket {
         let failed = |failed: &(dyn std::error::Error + 'static)| error::asking(&what, failed);
         let config = OrderedConfig {
             deliver_policy: DeliverPolicy::All,
-            deliver_subject: self.client.new_inbox(),
+            deliver_subject: self.connection.client.new_inbox(),
             filter_subject: format!("$O.{}.M.>", self.name),
             ..OrderedConfig::default()
         };
@@ -129,6 +135,6 @@ impl Bucket {
     /// Ends the connection.
     pub async fn close(&self) {
         // It ends with the process at the latest.
-        drop(self.client.drain().await);
+        drop(self.connection.client.drain().await);
     }
 }

@@ -1,6 +1,8 @@
-//! The connection: login, encryption, and how it comes back after a cut. The client reconnects by itself.
+//! The connection: login, encryption, and how it comes back after a cut. The client reconnects by itself, as often as the
+//! options say; [`Connection::has_ended`] knows when it has given up.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_nats::ConnectOptions;
@@ -9,22 +11,45 @@ use litestream_sdk::{Context, ErrorKind, Result, StorageError};
 use crate::config::NatsOptions;
 use crate::error;
 
+/// A client, and whether it still works.
+pub(crate) struct Connection {
+    pub client: async_nats::Client,
+    /// Held by the task of the client's connection.
+    alive: Weak<()>,
+}
+
+impl Connection {
+    /// Whether the client has given up after too many tries. It never works again then.
+    pub fn has_ended(&self) -> bool {
+        self.alive.strong_count() == 0
+    }
+}
+
 /// Connects to the server of the options.
 ///
 /// # Errors
 /// UNAUTHENTICATED for a refused login, or credentials that cannot be read; TRANSIENT if nobody answers.
-pub(crate) async fn connect(options: &NatsOptions, context: &Context) -> Result<async_nats::Client> {
+pub(crate) async fn connect(options: &NatsOptions, context: &Context) -> Result<Connection> {
     let connect = encryption(login(options, context).await?, options);
     let wait = options.reconnect_wait;
+    let held = Arc::new(());
+    let alive = Arc::downgrade(&held);
     let connect = connect
         .name("litestream-rs")
+        // No event says that the client gives up; but then it lets go of this.
+        .event_callback(move |_| {
+            let _held = &held;
+            std::future::ready(())
+        })
         .connection_timeout(options.timeout)
         .request_timeout(Some(options.timeout))
         .max_reconnects(usize::try_from(options.max_reconnects).ok())
         // The first try of all counts, too, and is made at once.
         .reconnect_delay_callback(move |attempt| if attempt <= 1 { Duration::ZERO } else { wait });
     let servers: Vec<String> = options.server.split(',').map(|server| format!("nats://{}", server.trim())).collect();
-    connect.connect(servers).await.map_err(|failed| error::connecting(&options.server, &failed))
+    let connected = connect.connect(servers).await;
+    let client = connected.map_err(|failed| error::connecting(&options.server, &failed))?;
+    Ok(Connection { client, alive })
 }
 
 /// In the reference's order: token and key, their file, key, name and password, token.

@@ -42,7 +42,7 @@ impl Plugin for NatsPlugin {
     }
 
     async fn open(options: NatsOptions, context: Context) -> Result<Nats> {
-        Nats::open(&options, context).await
+        Nats::open(options, context).await
     }
 }
 

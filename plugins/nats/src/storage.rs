@@ -12,6 +12,7 @@ use litestream_sdk::{
     StorageError, WriteRequest, async_trait,
 };
 use tokio::io::AsyncReadExt;
+use tokio::sync::Mutex;
 
 use crate::bucket::Bucket;
 use crate::config::NatsOptions;
@@ -27,16 +28,31 @@ const DELETES_AT_ONCE: usize = 8;
 
 /// One bucket.
 pub struct Nats {
-    bucket: Arc<Bucket>,
+    options: NatsOptions,
     context: Context,
+    /// Opened again when its connection has given up.
+    pub(crate) bucket: Mutex<Arc<Bucket>>,
 }
 
 impl Nats {
-    pub(crate) async fn open(options: &NatsOptions, context: Context) -> Result<Self> {
-        let client = connect(options, &context).await?;
-        let bucket = Bucket::open(client, options.bucket(), options.timeout).await?;
-        Ok(Self { bucket: Arc::new(bucket), context })
+    pub(crate) async fn open(options: NatsOptions, context: Context) -> Result<Self> {
+        let bucket = Mutex::new(open_bucket(&options, &context).await?);
+        Ok(Self { options, context, bucket })
     }
+
+    /// The bucket, over a connection that works or comes back by itself.
+    async fn bucket(&self) -> Result<Arc<Bucket>> {
+        let mut bucket = self.bucket.lock().await;
+        if bucket.has_ended() {
+            *bucket = open_bucket(&self.options, &self.context).await?;
+        }
+        Ok(bucket.clone())
+    }
+}
+
+async fn open_bucket(options: &NatsOptions, context: &Context) -> Result<Arc<Bucket>> {
+    let connection = connect(options, context).await?;
+    Ok(Arc::new(Bucket::open(connection, options.bucket(), options.timeout).await?))
 }
 
 #[async_trait]
@@ -52,18 +68,18 @@ impl Storage for Nats {
     }
 
     async fn list(&self, request: ListRequest) -> Result<Pages> {
-        let all = self.bucket.list().await?;
+        let all = self.bucket().await?.list().await?;
         Ok(arrange(&request, all.iter().filter_map(|meta| meta.describe())))
     }
 
     async fn stat(&self, key: &ObjectKey) -> Result<ObjectInfo> {
-        let meta = self.bucket.description(key.to_utf8()?).await?;
-        meta.describe().ok_or_else(|| StorageError::not_found(key))
+        describe(&*self.bucket().await?, key).await
     }
 
     async fn read(&self, request: ReadRequest) -> Result<(Option<ObjectInfo>, Body)> {
         let name = request.key.to_utf8()?;
-        let info = self.stat(&request.key).await?;
+        let bucket = self.bucket().await?;
+        let info = describe(&bucket, &request.key).await?;
         if request.version.is_some() && request.version != info.version {
             return Err(StorageError::conflict(&request.key));
         }
@@ -75,13 +91,12 @@ impl Storage for Nats {
         if end == request.offset {
             return Ok((Some(info), Body::empty()));
         }
-        let object = self.bucket.read(name).await?;
+        let object = bucket.read(name).await?;
         if info.version.as_deref() != Some(object.info().nuid.as_str()) {
             return Err(StorageError::conflict(&request.key));
         }
         let len = end - request.offset;
-        let reading =
-            Reading { bucket: self.bucket.clone(), object, name: name.to_owned(), skip: request.offset, left: len };
+        let reading = Reading { bucket, object, name: name.to_owned(), skip: request.offset, left: len };
         let chunks = stream::try_unfold(reading, |mut reading| async move {
             let chunk = reading.next().await?;
             Ok(chunk.map(|chunk| (chunk, reading)))
@@ -90,21 +105,27 @@ impl Storage for Nats {
     }
 
     async fn write(&self, request: WriteRequest, body: Body) -> Result<ObjectInfo> {
-        upload(&self.bucket, &self.context, request, body).await
+        upload(&self.bucket().await?, &self.context, request, body).await
     }
 
     async fn delete(&self, keys: Vec<ObjectKey>) -> Result<Vec<Result<()>>> {
+        let bucket = self.bucket().await?;
         let deletes = stream::iter(keys).map(|key| {
-            let bucket = self.bucket.clone();
+            let bucket = bucket.clone();
             async move { bucket.delete(key.to_utf8()?).await }
         });
         Ok(deletes.buffered(DELETES_AT_ONCE).collect().await)
     }
 
     async fn close(&self) -> Result<()> {
-        self.bucket.close().await;
+        self.bucket.lock().await.close().await;
         Ok(())
     }
+}
+
+async fn describe(bucket: &Bucket, key: &ObjectKey) -> Result<ObjectInfo> {
+    let meta = bucket.description(key.to_utf8()?).await?;
+    meta.describe().ok_or_else(|| StorageError::not_found(key))
 }
 
 /// A content that is being read. It comes from its beginning in any case: messages cannot be asked for by their bytes.

@@ -60,6 +60,17 @@ async fn get(store: &Nats, name: &str) -> Result<Bytes> {
     store.read(ReadRequest::whole(key(name))).await?.1.collect(u64::MAX).await
 }
 
+/// Tries again and again, until something comes of it.
+async fn until<T, F: Future<Output = Option<T>>>(attempt: impl Fn() -> F) -> T {
+    for _ in 0..500 {
+        if let Some(done) = attempt().await {
+            return done;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it never happened");
+}
+
 /// Messages of the bucket's stream, as the server counts them.
 async fn messages(server: &Server) -> u64 {
     let client = async_nats::connect(format!("nats://{}", server.address())).await.unwrap();
@@ -118,13 +129,7 @@ async fn nothing_is_left_of_what_was_deleted_replaced_or_given_up() {
     let failed = store.write(WriteRequest::new(key("b"), TIME), broken).await.unwrap_err();
     assert_eq!(failed.message, "the source broke");
     store.delete(vec![key("a")]).await.unwrap().remove(0).unwrap();
-    for _ in 0..200 {
-        if messages(&server).await == 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{} messages are left", messages(&server).await);
+    until(|| async { (messages(&server).await == 0).then_some(()) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,16 +142,23 @@ async fn the_connection_comes_back_without_a_restart() {
     let down = get(&store, "a").await.unwrap_err();
     assert!(down.kind.is_retryable(), "{down}");
     proxy.heal();
-    let mut last = get(&store, "a").await;
-    for _ in 0..20 {
-        if last.is_ok() {
-            break;
-        }
-        last = get(&store, "a").await;
-    }
-    assert_eq!(last.unwrap(), "x");
+    assert_eq!(until(|| async { get(&store, "a").await.ok() }).await, "x");
     put(&store, "b", "y").await.unwrap();
     let all: Vec<Entry> =
         store.list(ListRequest::below(ReplicaPath::default())).await.unwrap().try_concat().await.unwrap();
     assert_eq!(all.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_gave_up_is_replaced_without_a_restart() {
+    let Some(server) = server() else { return };
+    let proxy = Proxy::tcp(server.address());
+    let store = open(&request(proxy.address()).with_value("max-reconnects", 2, "test")).await.unwrap();
+    put(&store, "a", "x").await.unwrap();
+    proxy.refuse();
+    until(|| async { store.bucket.lock().await.has_ended().then_some(()) }).await;
+    let down = get(&store, "a").await.unwrap_err();
+    assert!(down.kind.is_retryable(), "{down}");
+    proxy.heal();
+    assert_eq!(get(&store, "a").await.unwrap(), "x");
 }
