@@ -2,18 +2,16 @@
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use litestream_sdk::{Result, StorageError};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use litestream_sdk_http::call::IN_PATH;
+use litestream_sdk_http::exchange;
+use percent_encoding::utf8_percent_encode;
 use reqsign_azure_storage::Credential;
 use reqsign_core::Signer;
 
 use crate::config::{self, AzureOptions};
 use crate::{credentials, error};
-
-/// What stays as it is in the path of a request; the signature is computed over exactly this form.
-const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
-const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The protocol spoken; names that XML cannot carry are marked as such from 2021 on.
 const VERSION: &str = "2023-11-03";
@@ -26,57 +24,23 @@ pub(crate) struct Client {
     container: String,
 }
 
-/// One request, without what the client adds.
-pub(crate) struct Call<'a> {
-    /// Shown in errors.
-    pub what: String,
-    method: Method,
-    /// `None` for the container itself.
-    key: Option<&'a str>,
-    query: Vec<(&'static str, String)>,
-    headers: HeaderMap,
-    body: Bytes,
+/// A request; `None` is about the container itself.
+pub(crate) type Call<'a> = litestream_sdk_http::Call<Option<&'a str>>;
+
+/// About one blob.
+pub(crate) fn blob(method: Method, key: &str) -> Call<'_> {
+    let what = format!("{method} {key}");
+    Call::new(method, Some(key), what)
 }
 
-impl<'a> Call<'a> {
-    /// About one blob.
-    pub fn blob(method: Method, key: &'a str) -> Self {
-        let what = format!("{method} {key}");
-        Call { what, method, key: Some(key), query: Vec::new(), headers: HeaderMap::new(), body: Bytes::new() }
-    }
-
-    /// About the container.
-    pub fn container(method: Method, what: impl Into<String>) -> Self {
-        let query = vec![("restype", "container".to_owned())];
-        Call { what: what.into(), method, key: None, query, headers: HeaderMap::new(), body: Bytes::new() }
-    }
-
-    pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.query.push((name, value.into()));
-        self
-    }
-
-    pub fn header(mut self, name: &'static str, value: &str) -> Result<Self> {
-        let value = HeaderValue::from_str(value)
-            .map_err(|_| StorageError::invalid_input(format!("{}: {name} cannot carry {value:?}", self.what)))?;
-        self.headers.insert(HeaderName::from_static(name), value);
-        Ok(self)
-    }
-
-    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
-        self.body = body.into();
-        self
-    }
+/// About the container.
+pub(crate) fn container<'a>(method: Method, what: &str) -> Call<'a> {
+    Call::new(method, None, what).query("restype", "container")
 }
 
 impl Client {
     pub fn new(options: &AzureOptions) -> Result<Client> {
-        let http = reqwest::Client::builder()
-            // A redirect would be signed for another host.
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .build()
-            .map_err(|failed| StorageError::permanent("the HTTP client could not be made").with_source(&failed))?;
+        let http = exchange::pool(|builder| builder)?;
         let container = utf8_percent_encode(&options.bucket, IN_PATH);
         let container = format!("{}/{container}", config::endpoint(options));
         Ok(Client { signer: credentials::signer(options, http.clone()), http, container })
@@ -86,25 +50,15 @@ impl Client {
     pub async fn send(&self, call: Call<'_>) -> Result<reqwest::Response> {
         let what = call.what.clone();
         let request = self.signed(call).await?.map(reqwest::Body::from);
-        let failed = |error| error::from_transport(&what, error);
-        let request = reqwest::Request::try_from(request).map_err(failed)?;
-        let response = self.http.execute(request).await.map_err(failed)?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        // Without its text the status still says what to do.
-        let body = response.bytes().await.unwrap_or_default();
-        Err(error::from_answer(&what, status, &headers, &body))
+        let request = reqwest::Request::try_from(request).map_err(|failed| exchange::no_answer(&what, failed))?;
+        let refused = |status, headers: &HeaderMap, body: &[u8]| error::from_answer(&what, status, headers, body);
+        exchange::send(&self.http, &what, request, refused).await
     }
 
     /// Sends, and reads the whole answer: for the small ones.
     pub async fn ask(&self, call: Call<'_>) -> Result<(HeaderMap, Bytes)> {
         let what = call.what.clone();
-        let response = self.send(call).await?;
-        let headers = response.headers().clone();
-        let body = response.bytes().await.map_err(|failed| error::from_transport(&what, failed))?;
-        Ok((headers, body))
+        exchange::whole(&what, self.send(call).await?).await
     }
 
     async fn signed(&self, mut call: Call<'_>) -> Result<http::Request<Bytes>> {
@@ -117,29 +71,25 @@ impl Client {
 
     /// Adds address and signature alone: a request inside a batch must not repeat the version.
     pub(crate) async fn sign(&self, call: Call<'_>) -> Result<http::Request<Bytes>> {
-        let mut request = http::Request::new(call.body);
-        *request.method_mut() = call.method;
-        *request.uri_mut() = self.address(call.key, &call.query).ok_or_else(|| {
+        let address = self.address(&call).ok_or_else(|| {
             StorageError::invalid_input(format!("{}: no valid address: check `endpoint` and `account-name`", call.what))
         })?;
+        let mut request = http::Request::new(call.body);
+        *request.method_mut() = call.method;
+        *request.uri_mut() = address;
         *request.headers_mut() = call.headers;
         let (mut parts, body) = request.into_parts();
         self.signer.sign(&mut parts, None).await.map_err(|failed| credentials::failed(&call.what, &failed))?;
         Ok(http::Request::from_parts(parts, body))
     }
 
-    fn address(&self, key: Option<&str>, query: &[(&str, String)]) -> Option<Uri> {
+    fn address(&self, call: &Call<'_>) -> Option<Uri> {
         let mut address = self.container.clone();
-        if let Some(key) = key {
+        if let Some(key) = call.target {
             address.push('/');
             address.extend(utf8_percent_encode(key, IN_PATH));
         }
-        for (at, (name, value)) in query.iter().enumerate() {
-            address.push(if at == 0 { '?' } else { '&' });
-            address.push_str(name);
-            address.push('=');
-            address.extend(utf8_percent_encode(value, IN_QUERY));
-        }
+        call.put_query(&mut address);
         address.parse().ok()
     }
 }

@@ -1,33 +1,18 @@
 //! Answers of the blob service as error kinds: one match, by the code in the answer, then by the status.
 
-use std::time::Duration;
-
 use http::HeaderMap;
 use litestream_sdk::{ErrorKind, StorageError};
+use litestream_sdk_http::refusal::{self, header};
 
 use crate::xml::Failure;
 
 /// An answer that is no success. `what` says which request, for people.
 pub(crate) fn from_answer(what: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> StorageError {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let failure = Failure::parse(body).unwrap_or_default();
     // An answer to HEAD has no body, and this header all the same.
-    let code = header("x-ms-error-code").map_or(failure.code, str::to_owned);
-    let reason = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
-    let text = match first_line(&failure.message) {
-        "" => format!("status {status} {}", reason.unwrap_or_default()),
-        message => message.to_owned(),
-    };
-    let kind = kind_of(status, &code);
-    let mut error = StorageError::new(kind, format!("{what}: {}", text.trim_end())).with_http_status(status);
-    error.code = code;
-    if let Some(id) = header("x-ms-request-id") {
-        error = error.with_request_id(id);
-    }
-    match header("retry-after").and_then(|seconds| seconds.trim().parse().ok()) {
-        Some(seconds) => error.with_retry_after(Duration::from_secs(seconds)),
-        None => error,
-    }
+    let code = header(headers, "x-ms-error-code").map_or(failure.code, str::to_owned);
+    let error = refusal::error(what, kind_of(status, &code), first_line(&failure.message), status, headers);
+    error.with_code(code).with_request_id(header(headers, "x-ms-request-id").unwrap_or_default())
 }
 
 /// The rest repeats the request id and the time; of a wrong signature it repeats what was signed.
@@ -54,30 +39,8 @@ fn kind_of(status: u16, code: &str) -> ErrorKind {
         "RequestBodyTooLarge" | "BlockCountExceedsLimit" | "InvalidResourceName" | "InvalidUri" | "InvalidRange" => {
             ErrorKind::INVALID_INPUT
         }
-        _ => kind_of_status(status),
+        _ => refusal::kind_of(status),
     }
-}
-
-fn kind_of_status(status: u16) -> ErrorKind {
-    match status {
-        401 => ErrorKind::UNAUTHENTICATED,
-        403 => ErrorKind::PERMISSION_DENIED,
-        404 => ErrorKind::NOT_FOUND,
-        412 => ErrorKind::CONFLICT,
-        413 | 416 => ErrorKind::INVALID_INPUT,
-        429 | 503 => ErrorKind::RATE_LIMITED,
-        408 | 500..=502 | 504 => ErrorKind::TRANSIENT,
-        507 => ErrorKind::STORAGE_FULL,
-        _ => ErrorKind::PERMANENT,
-    }
-}
-
-/// No answer at all, or one that broke off.
-pub(crate) fn from_transport(what: &str, error: reqwest::Error) -> StorageError {
-    let kind = if error.is_builder() { ErrorKind::INVALID_INPUT } else { ErrorKind::TRANSIENT };
-    // The address holds a signature in its query, when that is the credential.
-    let error = error.without_url();
-    StorageError::new(kind, format!("{what}: the store did not answer")).with_source(&error)
 }
 
 #[cfg(test)]
@@ -134,7 +97,7 @@ mod tests {
         let busy = headers(&[("x-ms-error-code", "ServerBusy"), ("retry-after", "7")]);
         let error = from_answer("HEAD k", 503, &busy, b"");
         assert_eq!(error.message, "HEAD k: status 503 Service Unavailable");
-        assert_eq!((error.code.as_str(), error.retry_after), ("ServerBusy", Some(Duration::from_secs(7))));
+        assert_eq!((error.code.as_str(), error.retry_after), ("ServerBusy", Some(std::time::Duration::from_secs(7))));
         assert_eq!(from_answer("GET k", 599, &headers(&[]), b"<html>").message, "GET k: status 599");
     }
 }

@@ -3,10 +3,11 @@
 use http::Method;
 use litestream_sdk::listing::{Names, NamesPage, NamesQuery};
 use litestream_sdk::{ErrorKind, ObjectInfo, ObjectKey, Result, StorageError, Time, Timestamp, async_trait};
+use litestream_sdk_http::xml;
 
-use crate::client::{Call, Client};
+use crate::client::{Client, container};
 use crate::storage::{TIME, version};
-use crate::xml::{self, Blob, Line, Listing};
+use crate::xml::{Blob, Line, Listing};
 
 /// The most that the protocol gives at once.
 pub(crate) const PAGE: u64 = 5000;
@@ -16,7 +17,7 @@ impl Names for Client {
     /// The protocol has no start in the middle: what comes before it is dropped by the SDK.
     async fn names(&self, query: &NamesQuery) -> Result<NamesPage> {
         let what = format!("LIST {}", query.prefix);
-        let call = Call::container(Method::GET, &what).query("comp", "list").query("include", "metadata");
+        let call = container(Method::GET, &what).query("comp", "list").query("include", "metadata");
         let mut call = call.query("maxresults", query.limit.to_string());
         if !query.prefix.is_empty() {
             call = call.query("prefix", query.prefix.clone());

@@ -10,11 +10,12 @@ use litestream_sdk::{
     Body, Capability, ListRequest, ObjectInfo, ObjectKey, Pages, ReadRequest, Result, Storage, StorageError, Time,
     Timestamp, WriteRequest, async_trait,
 };
+use litestream_sdk_http::{exchange, range};
 
-use crate::client::{Call, Client};
+use crate::client::{Client, blob};
 use crate::config::AzureOptions;
 use crate::upload::{self, CONCURRENCY, MAX_PARTS, PART_BYTES};
-use crate::{batch, error, listing};
+use crate::{batch, listing};
 
 /// Metadata that carries the time of an LTX file, as the reference writes it: no hyphen may stand in such a name.
 pub(crate) const TIME: &str = "litestreamtimestamp";
@@ -60,8 +61,8 @@ impl Storage for Container {
     }
 
     async fn stat(&self, key: &ObjectKey) -> Result<ObjectInfo> {
-        let response = self.client.send(Call::blob(Method::HEAD, key.to_utf8()?)).await?;
-        let size = number(response.headers(), "content-length");
+        let response = self.client.send(blob(Method::HEAD, key.to_utf8()?)).await?;
+        let size = range::content_length(response.headers());
         let size = size.ok_or_else(|| StorageError::transient(format!("HEAD {key}: an answer without a length")))?;
         Ok(describe(key.clone(), size, response.headers()))
     }
@@ -70,12 +71,10 @@ impl Storage for Container {
         if request.len == Some(0) {
             return Ok((None, Body::empty()));
         }
-        let mut call = Call::blob(Method::GET, request.key.to_utf8()?);
+        let mut call = blob(Method::GET, request.key.to_utf8()?);
         let what = call.what.clone();
-        let ranged = request.offset > 0 || request.len.is_some();
-        if ranged {
-            let last = request.len.map(|len| request.offset.saturating_add(len - 1).to_string()).unwrap_or_default();
-            call = call.header("x-ms-range", &format!("bytes={}-{last}", request.offset))?;
+        if let Some(wanted) = range::header(&request) {
+            call = call.header("x-ms-range", &wanted)?;
         }
         if let Some(version) = &request.version {
             call = call.header("if-match", &format!("\"{version}\""))?;
@@ -85,9 +84,8 @@ impl Storage for Container {
             answer => answer?,
         };
         let headers = response.headers();
-        let size = if ranged { whole_size(headers) } else { number(headers, "content-length") };
-        let info = size.map(|size| describe(request.key, size, headers));
-        let body = response.bytes_stream().map_err(move |failed| error::from_transport(&what, failed));
+        let info = range::object_size(headers).map(|size| describe(request.key, size, headers));
+        let body = response.bytes_stream().map_err(move |failed| exchange::no_answer(&what, failed));
         Ok((info, Body::new(body)))
     }
 
@@ -118,13 +116,4 @@ fn describe(key: ObjectKey, size: u64, headers: &HeaderMap) -> ObjectInfo {
 
 fn http_date(text: &str) -> Option<Timestamp> {
     httpdate::parse_http_date(text).ok().map(Timestamp::from_system)
-}
-
-fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
-}
-
-/// The size of the blob, not of the answer: behind the slash of `bytes 0-9/100`.
-fn whole_size(headers: &HeaderMap) -> Option<u64> {
-    headers.get("content-range")?.to_str().ok()?.rsplit_once('/')?.1.parse().ok()
 }

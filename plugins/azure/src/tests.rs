@@ -16,7 +16,7 @@ use litestream_sdk::{
 };
 use litestream_test_servers::{AZURITE_ACCOUNT, AZURITE_KEY, Fault, Proxy, Rule, Server, azurite};
 
-use crate::client::{Call, Client};
+use crate::client::{Client, blob};
 use crate::{AzurePlugin, Container, PluginExport};
 
 mod configuration;
@@ -76,12 +76,12 @@ impl ForeignClient for Neighbour {
         if name.split(|byte| *byte == b'/').any(|segment| segment == b"." || segment == b"..") {
             return Err(StorageError::unsupported("a dot segment"));
         }
-        let call = Call::blob(Method::PUT, std::str::from_utf8(name).unwrap()).header("x-ms-blob-type", "BlockBlob")?;
+        let call = blob(Method::PUT, std::str::from_utf8(name).unwrap()).header("x-ms-blob-type", "BlockBlob")?;
         self.0.ask(call.body("x")).await.map(drop)
     }
 
     async fn remove(&self, name: &[u8]) -> Result<()> {
-        self.0.ask(Call::blob(Method::DELETE, std::str::from_utf8(name).unwrap())).await.map(drop)
+        self.0.ask(blob(Method::DELETE, std::str::from_utf8(name).unwrap())).await.map(drop)
     }
 }
 
@@ -161,7 +161,7 @@ async fn blocks_of_an_upload_that_was_given_up_are_in_nobodys_way() {
     let (client, container) = (client(&server), open(&request(server.address(), AZURITE_KEY)).await);
     use base64::Engine;
     let name = base64::engine::general_purpose::STANDARD.encode([7; 64]);
-    let call = Call::blob(Method::PUT, "given-up").query("comp", "block").query("blockid", name);
+    let call = blob(Method::PUT, "given-up").query("comp", "block").query("blockid", name);
     client.ask(call.body("half")).await.unwrap();
     assert_eq!(entries(&container, everything()).await.unwrap(), []);
     assert_eq!(container.stat(&key("given-up")).await.unwrap_err().kind, ErrorKind::NOT_FOUND);
@@ -175,7 +175,7 @@ async fn names_of_others_are_left_out_and_databases_found_also_at_the_prefix_its
     let Some(server) = server() else { return };
     let (client, container) = (client(&server), open(&request(server.address(), AZURITE_KEY)).await);
     for name in ["t//b", "t/", "t/a.db/ltx/0/1", "t/a.db/ltx/1/1", "t/ltx/0/1", "t/ltx/9/1"] {
-        let call = Call::blob(Method::PUT, name).header("x-ms-blob-type", "BlockBlob").unwrap();
+        let call = blob(Method::PUT, name).header("x-ms-blob-type", "BlockBlob").unwrap();
         client.ask(call.body("x")).await.unwrap();
     }
     let below = ListRequest::below(ReplicaPath::parse("t").unwrap());
@@ -199,7 +199,7 @@ async fn names_of_others_are_left_out_and_databases_found_also_at_the_prefix_its
 async fn without_a_written_time_the_servers_counts() {
     let Some(server) = server() else { return };
     let (client, container) = (client(&server), open(&request(server.address(), AZURITE_KEY)).await);
-    let call = Call::blob(Method::PUT, "foreign").header("x-ms-blob-type", "BlockBlob").unwrap();
+    let call = blob(Method::PUT, "foreign").header("x-ms-blob-type", "BlockBlob").unwrap();
     client.ask(call.body("x")).await.unwrap();
     let stat = container.stat(&key("foreign")).await.unwrap();
     assert!(matches!(stat.time, Time::Server(_)), "{stat:?}");

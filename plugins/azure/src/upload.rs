@@ -13,14 +13,16 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, Method};
-use litestream_sdk::{Body, ErrorKind, ObjectInfo, Result, StorageError, Time, WriteRequest};
-use tokio::task::{JoinError, JoinSet};
+use litestream_sdk::{Body, ObjectInfo, Result, Time, WriteRequest};
+use litestream_sdk_http::parts::{Parts, ended};
+use litestream_sdk_http::xml;
+use tokio::task::JoinSet;
 
-use crate::client::{Call, Client};
+use crate::client::{Call, Client, blob};
 use crate::storage::version;
-use crate::xml::{self, BlockList};
+use crate::xml::BlockList;
 
 /// Bytes in one block.
 pub(crate) const PART_BYTES: u64 = 8 << 20;
@@ -31,7 +33,7 @@ pub(crate) const MAX_PARTS: u64 = 50_000;
 
 /// Writes the blob.
 pub(crate) async fn run(client: &Arc<Client>, request: WriteRequest, body: Body) -> Result<ObjectInfo> {
-    let mut parts = Parts { body, rest: Bytes::new() };
+    let mut parts = Parts::new(body, PART_BYTES);
     let first = parts.next().await?;
     let (size, headers) = if (first.len() as u64) < PART_BYTES {
         (first.len() as u64, put(client, &request, first).await?)
@@ -51,7 +53,7 @@ fn creation<'a>(call: Call<'a>, request: &WriteRequest) -> Result<Call<'a>> {
 }
 
 async fn put(client: &Client, request: &WriteRequest, body: Bytes) -> Result<HeaderMap> {
-    let call = creation(Call::blob(Method::PUT, request.key.to_utf8()?), request)?;
+    let call = creation(blob(Method::PUT, request.key.to_utf8()?), request)?;
     Ok(client.ask(call.header("x-ms-blob-type", "BlockBlob")?.body(body)).await?.0)
 }
 
@@ -81,22 +83,14 @@ async fn in_blocks(
     while let Some(block) = running.join_next().await {
         ended(block)?;
     }
-    let call = creation(Call::blob(Method::PUT, &key).query("comp", "blocklist"), request)?;
+    let call = creation(blob(Method::PUT, &key).query("comp", "blocklist"), request)?;
     let body = xml::write(&BlockList { latest: &names })?;
     Ok((size, client.ask(call.header("content-type", "application/xml")?.body(body)).await?.0))
 }
 
 async fn block(client: Arc<Client>, key: Arc<str>, name: String, body: Bytes) -> Result<()> {
-    let call = Call::blob(Method::PUT, &key).query("comp", "block").query("blockid", name);
+    let call = blob(Method::PUT, &key).query("comp", "block").query("blockid", name);
     client.ask(call.body(body)).await.map(drop)
-}
-
-fn ended(block: std::result::Result<Result<()>, JoinError>) -> Result<()> {
-    match block {
-        Ok(result) => result,
-        Err(stopped) if stopped.is_panic() => Err(StorageError::from_panic(&*stopped.into_panic())),
-        Err(_) => Err(StorageError::new(ErrorKind::CANCELLED, "the plugin's runtime has stopped")),
-    }
 }
 
 fn block_name(upload: [u64; 2], number: usize) -> String {
@@ -106,29 +100,4 @@ fn block_name(upload: [u64; 2], number: usize) -> String {
         place.copy_from_slice(&field.to_be_bytes());
     }
     STANDARD.encode(name)
-}
-
-/// Cuts a body into parts.
-struct Parts {
-    body: Body,
-    /// What the last chunk held beyond its part.
-    rest: Bytes,
-}
-
-impl Parts {
-    /// One part of the body; shorter only at its end, and then empty.
-    async fn next(&mut self) -> Result<Bytes> {
-        let mut part = BytesMut::new();
-        while (part.len() as u64) < PART_BYTES {
-            if self.rest.is_empty() {
-                match self.body.next().await? {
-                    Some(chunk) => self.rest = chunk,
-                    None => break,
-                }
-            }
-            let room = usize::try_from(PART_BYTES).unwrap_or(usize::MAX) - part.len();
-            part.extend_from_slice(&self.rest.split_to(room.min(self.rest.len())));
-        }
-        Ok(part.freeze())
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use litestream_sdk::{Result, StorageError};
+use litestream_sdk_http::xml;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// `None` if the body is something else, such as a page of some proxy.
     pub fn parse(body: &[u8]) -> Option<Failure> {
-        quick_xml::de::from_str(text_of(body)?).ok().filter(|failure: &Failure| !failure.code.is_empty())
+        xml::try_read(body).filter(|failure: &Failure| !failure.code.is_empty())
     }
 }
 
@@ -111,29 +111,10 @@ pub(crate) struct BlockList<'a> {
     pub latest: &'a [String],
 }
 
-/// The service puts a byte order mark in front.
-fn text_of(body: &[u8]) -> Option<&str> {
-    std::str::from_utf8(body).ok().map(|text| text.trim_start_matches('\u{feff}'))
-}
-
-/// Reads an answer.
-pub(crate) fn read<T: for<'de> Deserialize<'de>>(what: &str, body: &[u8]) -> Result<T> {
-    let unreadable = |why: &dyn std::fmt::Display| {
-        StorageError::transient(format!("{what}: the store's answer is not the XML that was due: {why}"))
-    };
-    let text = text_of(body).ok_or_else(|| unreadable(&"it is not UTF-8"))?;
-    quick_xml::de::from_str(text).map_err(|error| unreadable(&error))
-}
-
-/// Writes a request.
-pub(crate) fn write(request: &impl Serialize) -> Result<Vec<u8>> {
-    let text = quick_xml::se::to_string(request)
-        .map_err(|error| StorageError::invalid_input(format!("a request could not be written as XML: {error}")))?;
-    Ok(text.into_bytes())
-}
-
 #[cfg(test)]
 mod tests {
+    use litestream_sdk_http::xml::{read, write};
+
     use super::*;
 
     /// In the form of the service: with directories, odd names, and metadata in another case.

@@ -9,8 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use litestream_sdk::{ErrorKind, StorageError};
 use reqsign_core::time::Timestamp;
-use reqsign_core::{Context, Error, HttpSend, OsEnv, ProvideCredential, Result, Signer};
-use reqsign_file_read_tokio::TokioFileRead;
+use reqsign_core::{Context, Error, ProvideCredential, Result, Signer};
 use reqsign_google::{
     Credential, DefaultCredentialProvider, FileCredentialProvider, RequestSigner, ServiceAccount, Token,
     VmMetadataCredentialProvider, WellKnownCredentialProvider,
@@ -25,12 +24,10 @@ const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
 const EXCHANGE: &str = "https://oauth2.googleapis.com/token";
 /// What Google allows.
 const LIFETIME: Duration = Duration::from_secs(3600);
-/// Outside Google's machines the metadata service may be silent.
-const SERVICE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Adds tokens to requests; renews them.
 pub(crate) fn signer(options: &GcsOptions, http: reqwest::Client) -> Signer<Credential> {
-    let context = Context::new().with_file_read(TokioFileRead).with_env(OsEnv).with_http_send(Sender(http));
+    let context = litestream_sdk_http::credentials::context(http);
     Signer::new(context, Tokens::new(options), RequestSigner::new("storage").with_scope(SCOPE))
 }
 
@@ -122,24 +119,4 @@ async fn exchanged(context: &Context, account: &ServiceAccount) -> Result<Token>
 /// Where a JSON text went wrong, without the text.
 fn anyhow(error: serde_json::Error) -> std::io::Error {
     std::io::Error::other(format!("line {}, column {}", error.line(), error.column()))
-}
-
-/// Sends the requests of the chain itself: metadata service, token service.
-#[derive(Debug)]
-struct Sender(reqwest::Client);
-
-impl HttpSend for Sender {
-    async fn http_send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>> {
-        let failed = |error: reqwest::Error| {
-            Error::unexpected("the credential service did not answer").with_source(error.without_url())
-        };
-        let mut request = reqwest::Request::try_from(request.map(reqwest::Body::from)).map_err(failed)?;
-        *request.timeout_mut() = Some(SERVICE_TIMEOUT);
-        let response = self.0.execute(request).await.map_err(failed)?;
-        let mut answer = http::Response::new(Bytes::new());
-        *answer.status_mut() = response.status();
-        *answer.headers_mut() = response.headers().clone();
-        *answer.body_mut() = response.bytes().await.map_err(failed)?;
-        Ok(answer)
-    }
 }

@@ -1,9 +1,8 @@
 //! Answers of the service as error kinds: one match, by the reason in the answer, then by the status.
 
-use std::time::Duration;
-
 use http::HeaderMap;
 use litestream_sdk::{ErrorKind, StorageError};
+use litestream_sdk_http::refusal::{self, header};
 use serde::Deserialize;
 
 use crate::client::Target;
@@ -28,24 +27,12 @@ struct Detail {
 
 /// An answer that is no success. `what` says which request, for people.
 pub(crate) fn from_answer(what: &str, target: &Target, status: u16, headers: &HeaderMap, body: &[u8]) -> StorageError {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let details = details(header("content-type"), body);
+    let details = details(header(headers, "content-type"), body);
     let code = details.errors.into_iter().next().map(|detail| detail.reason).unwrap_or_default();
-    let reason = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
-    let text = match details.message.trim().lines().next() {
-        None | Some("") => format!("status {status} {}", reason.unwrap_or_default()),
-        Some(message) => message.to_owned(),
-    };
-    let kind = if status == 404 { kind_of_absence(target, &text) } else { kind_of(status, &code) };
-    let mut error = StorageError::new(kind, format!("{what}: {}", text.trim_end())).with_http_status(status);
-    error.code = code;
-    if let Some(id) = header("x-guploader-uploadid") {
-        error = error.with_request_id(id);
-    }
-    match header("retry-after").and_then(|seconds| seconds.trim().parse().ok()) {
-        Some(seconds) => error.with_retry_after(Duration::from_secs(seconds)),
-        None => error,
-    }
+    let said = details.message.trim().lines().next().unwrap_or_default();
+    let kind = if status == 404 { kind_of_absence(target, said) } else { kind_of(status, &code) };
+    let error = refusal::error(what, kind, said, status, headers).with_code(code);
+    error.with_request_id(header(headers, "x-guploader-uploadid").unwrap_or_default())
 }
 
 /// Downloads and uploads answer with plain text, the rest with JSON.
@@ -84,23 +71,11 @@ fn kind_of(status: u16, code: &str) -> ErrorKind {
 
 fn kind_of_status(status: u16) -> ErrorKind {
     match status {
-        401 => ErrorKind::UNAUTHENTICATED,
-        403 => ErrorKind::PERMISSION_DENIED,
-        412 => ErrorKind::CONFLICT,
-        400 | 413 | 416 => ErrorKind::INVALID_INPUT,
-        429 | 503 => ErrorKind::RATE_LIMITED,
-        408 | 410 | 500..=502 | 504 => ErrorKind::TRANSIENT,
-        507 => ErrorKind::STORAGE_FULL,
-        _ => ErrorKind::PERMANENT,
+        400 => ErrorKind::INVALID_INPUT,
+        // An upload that the service has thrown away.
+        410 => ErrorKind::TRANSIENT,
+        status => refusal::kind_of(status),
     }
-}
-
-/// No answer at all, or one that broke off.
-pub(crate) fn from_transport(what: &str, error: reqwest::Error) -> StorageError {
-    let kind = if error.is_builder() { ErrorKind::INVALID_INPUT } else { ErrorKind::TRANSIENT };
-    // The address of an upload that has begun is the right to go on with it.
-    let error = error.without_url();
-    StorageError::new(kind, format!("{what}: the store did not answer")).with_source(&error)
 }
 
 #[cfg(test)]
@@ -168,7 +143,7 @@ mod tests {
         let plain = headers(&[("content-type", "text/plain; charset=UTF-8"), ("retry-after", "7")]);
         let error = from_answer("GET k", &object(), 404, &plain, b"No such object: b/k");
         assert_eq!((error.message.as_str(), error.kind), ("GET k: No such object: b/k", ErrorKind::NOT_FOUND));
-        assert_eq!(error.retry_after, Some(Duration::from_secs(7)));
+        assert_eq!(error.retry_after, Some(std::time::Duration::from_secs(7)));
         let error = from_answer("GET k", &object(), 502, &headers(&[("content-type", "text/html")]), b"<html>");
         assert_eq!(error.message, "GET k: status 502 Bad Gateway");
     }

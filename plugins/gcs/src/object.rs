@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use http::HeaderMap;
 use litestream_sdk::{ObjectInfo, ObjectKey, Result, StorageError, Time, Timestamp};
+use litestream_sdk_http::range;
+use litestream_sdk_http::refusal::header;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -53,15 +55,11 @@ pub(crate) fn creation(name: &str, time: Timestamp) -> String {
 }
 
 /// What the headers of a download say; `None` if they do not give the size of the whole object.
-pub(crate) fn from_headers(key: ObjectKey, ranged: bool, headers: &HeaderMap) -> Option<ObjectInfo> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let size = match ranged {
-        false => text("content-length")?,
-        true => text("content-range")?.rsplit_once('/')?.1,
-    };
-    let written = text("x-goog-meta-litestream-timestamp").and_then(Timestamp::parse_rfc3339).map(Time::Exact);
-    let info = ObjectInfo::new(key, size.trim().parse().ok()?, written.unwrap_or(Time::Unknown));
-    Some(info.with_version(text("x-goog-generation").unwrap_or_default()))
+pub(crate) fn from_headers(key: ObjectKey, headers: &HeaderMap) -> Option<ObjectInfo> {
+    let written =
+        header(headers, "x-goog-meta-litestream-timestamp").and_then(Timestamp::parse_rfc3339).map(Time::Exact);
+    let info = ObjectInfo::new(key, range::object_size(headers)?, written.unwrap_or(Time::Unknown));
+    Some(info.with_version(header(headers, "x-goog-generation").unwrap_or_default()))
 }
 
 /// Reads an answer in JSON.

@@ -10,12 +10,13 @@ use litestream_sdk::{
     Body, Capability, Context, ListRequest, ObjectInfo, ObjectKey, Pages, ReadRequest, Result, Storage, StorageError,
     WriteRequest, async_trait,
 };
+use litestream_sdk_http::{exchange, range};
 
 use crate::client::{Call, Client, Target};
 use crate::config::GcsOptions;
 use crate::object::{self, Description, FIELDS};
 use crate::upload::{self, PART_BYTES};
-use crate::{batch, error, listing};
+use crate::{batch, listing};
 
 /// The largest object, by the protocol.
 const MAX_OBJECT_BYTES: u64 = 5 << 40;
@@ -80,10 +81,9 @@ impl Storage for Bucket {
         let what = format!("GET {}", request.key);
         let target = Target::Content(request.key.to_utf8()?.to_owned());
         let mut call = Call::new(Method::GET, target, &what).query("alt", "media");
-        let ranged = request.offset > 0 || request.len.is_some();
-        if ranged {
-            let last = request.len.map(|len| request.offset.saturating_add(len - 1).to_string()).unwrap_or_default();
-            call = call.header("range", &format!("bytes={}-{last}", request.offset))?;
+        let wanted = range::header(&request);
+        if let Some(wanted) = &wanted {
+            call = call.header("range", wanted)?;
         }
         if let Some(version) = &request.version {
             call = call.query("ifGenerationMatch", version);
@@ -92,11 +92,11 @@ impl Storage for Bucket {
             Err(refused) if refused.http_status == 416 => return self.unsatisfiable(&request, refused).await,
             answer => answer?,
         };
-        if ranged && response.status() != http::StatusCode::PARTIAL_CONTENT {
+        if wanted.is_some() && response.status() != http::StatusCode::PARTIAL_CONTENT {
             return Err(StorageError::permanent(format!("{what}: the store ignores ranges")));
         }
-        let info = object::from_headers(request.key, ranged, response.headers());
-        let body = response.bytes_stream().map_err(move |failed| error::from_transport(&what, failed));
+        let info = object::from_headers(request.key, response.headers());
+        let body = response.bytes_stream().map_err(move |failed| exchange::no_answer(&what, failed));
         Ok((info, Body::new(body)))
     }
 

@@ -6,9 +6,10 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
 use litestream_sdk::{Body, Context, ObjectInfo, Result, StorageError, WriteRequest};
+use litestream_sdk_http::{Parts, exchange};
 
 use crate::client::{Call, Client, Target};
 use crate::object::{self, Description};
@@ -26,7 +27,7 @@ pub(crate) async fn run(
     request: WriteRequest,
     body: Body,
 ) -> Result<ObjectInfo> {
-    let mut parts = Parts { body, rest: Bytes::new() };
+    let mut parts = Parts::new(body, PART_BYTES);
     let first = parts.next().await?;
     let description = if (first.len() as u64) < PART_BYTES {
         at_once(client, &request, first).await?
@@ -104,7 +105,7 @@ async fn send(client: &Client, request: &WriteRequest, session: &Uri, sent: u64,
     let what = call.what.clone();
     let response = client.exchange(call).await?;
     let (status, headers) = (response.status(), response.headers().clone());
-    let answer = response.bytes().await.map_err(|failed| crate::error::from_transport(&what, failed))?;
+    let answer = response.bytes().await.map_err(|failed| exchange::no_answer(&what, failed))?;
     if status != StatusCode::PERMANENT_REDIRECT {
         let target = Target::Session(session.clone());
         return Err(crate::error::from_answer(&what, &target, status.as_u16(), &headers, &answer));
@@ -134,29 +135,4 @@ fn call(request: &WriteRequest, session: &Uri) -> Call {
 /// The service answers 499 when it has thrown the session away.
 async fn abort(client: Arc<Client>, session: Uri) {
     let _ = client.exchange(Call::new(Method::DELETE, Target::Session(session), "DELETE of an upload")).await;
-}
-
-/// Cuts a body into parts.
-struct Parts {
-    body: Body,
-    /// What the last chunk held beyond its part.
-    rest: Bytes,
-}
-
-impl Parts {
-    /// One part of the body; shorter only at its end, and then empty.
-    async fn next(&mut self) -> Result<Bytes> {
-        let mut part = BytesMut::new();
-        while (part.len() as u64) < PART_BYTES {
-            if self.rest.is_empty() {
-                match self.body.next().await? {
-                    Some(chunk) => self.rest = chunk,
-                    None => break,
-                }
-            }
-            let room = usize::try_from(PART_BYTES).unwrap_or(usize::MAX) - part.len();
-            part.extend_from_slice(&self.rest.split_to(room.min(self.rest.len())));
-        }
-        Ok(part.freeze())
-    }
 }

@@ -2,18 +2,16 @@
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use litestream_sdk::{Result, StorageError};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use litestream_sdk_http::call::IN_PATH;
+use litestream_sdk_http::exchange;
+use percent_encoding::utf8_percent_encode;
 use reqsign_aliyun_oss::Credential;
 use reqsign_core::Signer;
 
 use crate::config::{self, OssOptions};
 use crate::{credentials, error};
-
-/// What stays as it is in the path of a request; the signature is computed over exactly this form.
-const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
-const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// A connection pool to one bucket.
 pub(crate) struct Client {
@@ -23,57 +21,23 @@ pub(crate) struct Client {
     bucket: String,
 }
 
-/// One request, without what the client adds.
-pub(crate) struct Call<'a> {
-    /// Shown in errors.
-    pub what: String,
-    method: Method,
-    /// `None` for the bucket itself.
-    key: Option<&'a str>,
-    query: Vec<(&'static str, String)>,
-    headers: HeaderMap,
-    body: Bytes,
+/// A request; `None` is about the bucket itself.
+pub(crate) type Call<'a> = litestream_sdk_http::Call<Option<&'a str>>;
+
+/// About one object.
+pub(crate) fn object(method: Method, key: &str) -> Call<'_> {
+    let what = format!("{method} {key}");
+    Call::new(method, Some(key), what)
 }
 
-impl<'a> Call<'a> {
-    /// About one object.
-    pub fn object(method: Method, key: &'a str) -> Self {
-        let what = format!("{method} {key}");
-        Call { what, method, key: Some(key), query: Vec::new(), headers: HeaderMap::new(), body: Bytes::new() }
-    }
-
-    /// About the bucket.
-    pub fn bucket(method: Method, what: impl Into<String>) -> Self {
-        let query = Vec::new();
-        Call { what: what.into(), method, key: None, query, headers: HeaderMap::new(), body: Bytes::new() }
-    }
-
-    pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.query.push((name, value.into()));
-        self
-    }
-
-    pub fn header(mut self, name: &'static str, value: &str) -> Result<Self> {
-        let value = HeaderValue::from_str(value)
-            .map_err(|_| StorageError::invalid_input(format!("{}: {name} cannot carry {value:?}", self.what)))?;
-        self.headers.insert(HeaderName::from_static(name), value);
-        Ok(self)
-    }
-
-    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
-        self.body = body.into();
-        self
-    }
+/// About the bucket.
+pub(crate) fn bucket<'a>(method: Method, what: &str) -> Call<'a> {
+    Call::new(method, None, what)
 }
 
 impl Client {
     pub fn new(options: &OssOptions) -> Result<Client> {
-        let http = reqwest::Client::builder()
-            // A redirect would be signed for another host.
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .build()
-            .map_err(|failed| StorageError::permanent("the HTTP client could not be made").with_source(&failed))?;
+        let http = exchange::pool(|builder| builder)?;
         let bucket = config::bucket_address(options);
         Ok(Client { signer: credentials::signer(options, http.clone()), http, bucket })
     }
@@ -82,25 +46,15 @@ impl Client {
     pub async fn send(&self, call: Call<'_>) -> Result<reqwest::Response> {
         let what = call.what.clone();
         let request = self.signed(call).await?.map(reqwest::Body::from);
-        let failed = |error| error::from_transport(&what, error);
-        let request = reqwest::Request::try_from(request).map_err(failed)?;
-        let response = self.http.execute(request).await.map_err(failed)?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        // Without its text the status still says what to do.
-        let body = response.bytes().await.unwrap_or_default();
-        Err(error::from_answer(&what, status, &headers, &body))
+        let request = reqwest::Request::try_from(request).map_err(|failed| exchange::no_answer(&what, failed))?;
+        let refused = |status, headers: &HeaderMap, body: &[u8]| error::from_answer(&what, status, headers, body);
+        exchange::send(&self.http, &what, request, refused).await
     }
 
     /// Sends, and reads the whole answer: for the small ones.
     pub async fn ask(&self, call: Call<'_>) -> Result<(HeaderMap, Bytes)> {
         let what = call.what.clone();
-        let response = self.send(call).await?;
-        let headers = response.headers().clone();
-        let body = response.bytes().await.map_err(|failed| error::from_transport(&what, failed))?;
-        Ok((headers, body))
+        exchange::whole(&what, self.send(call).await?).await
     }
 
     async fn signed(&self, mut call: Call<'_>) -> Result<http::Request<Bytes>> {
@@ -108,7 +62,7 @@ impl Client {
             let message = format!("{}: no valid address: check `bucket`, `region` and `endpoint`", call.what);
             StorageError::invalid_input(message)
         };
-        let address = self.address(call.key, &call.query).ok_or_else(no_address)?;
+        let address = self.address(&call).ok_or_else(no_address)?;
         let host = address.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
         // Signed too: a signature for this bucket is then good for no other.
         call.headers.insert(HOST, host.ok_or_else(no_address)?);
@@ -124,18 +78,9 @@ impl Client {
         Ok(http::Request::from_parts(parts, body))
     }
 
-    fn address(&self, key: Option<&str>, query: &[(&str, String)]) -> Option<Uri> {
-        let mut address = self.bucket.clone();
-        address.push('/');
-        address.extend(utf8_percent_encode(key.unwrap_or_default(), IN_PATH));
-        for (at, (name, value)) in query.iter().enumerate() {
-            address.push(if at == 0 { '?' } else { '&' });
-            address.push_str(name);
-            if !value.is_empty() {
-                address.push('=');
-                address.extend(utf8_percent_encode(value, IN_QUERY));
-            }
-        }
+    fn address(&self, call: &Call<'_>) -> Option<Uri> {
+        let mut address = format!("{}/{}", self.bucket, utf8_percent_encode(call.target.unwrap_or_default(), IN_PATH));
+        call.put_query(&mut address);
         address.parse().ok()
     }
 }

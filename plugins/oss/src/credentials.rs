@@ -2,18 +2,12 @@
 //! the metadata service of the machine), by `reqsign`.
 
 use std::fmt;
-use std::time::Duration;
 
-use bytes::Bytes;
 use litestream_sdk::{ErrorKind, Secret, StorageError};
 use reqsign_aliyun_oss::{Credential, DefaultCredentialProvider, RequestSigner, SigningVersion};
-use reqsign_core::{Context, Error, HttpSend, OsEnv, ProvideCredential, ProvideCredentialChain, Result, Signer};
-use reqsign_file_read_tokio::TokioFileRead;
+use reqsign_core::{Context, Error, ProvideCredential, ProvideCredentialChain, Result, Signer};
 
 use crate::config::{self, OssOptions};
-
-/// Outside Alibaba's machines the metadata service is silent.
-const SERVICE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Signs requests; renews credentials that expire.
 pub(crate) fn signer(options: &OssOptions, http: reqwest::Client) -> Signer<Credential> {
@@ -22,7 +16,7 @@ pub(crate) fn signer(options: &OssOptions, http: reqwest::Client) -> Signer<Cred
         (Some(key), Some(secret)) => chain.push(Given::new(key, secret)),
         _ => chain.push(DefaultCredentialProvider::new()),
     };
-    let context = Context::new().with_file_read(TokioFileRead).with_env(OsEnv).with_http_send(Sender(http));
+    let context = litestream_sdk_http::credentials::context(http);
     // Older forms are refused for accounts and buckets of today.
     let form = RequestSigner::new(&options.bucket).with_signing_version(SigningVersion::V4);
     Signer::new(context, chain, form.with_region(config::region(options)))
@@ -59,26 +53,6 @@ pub(crate) fn failed(what: &str, error: &Error) -> StorageError {
          OSS_ACCESS_KEY_SECRET, or give this machine a role"
     );
     StorageError::new(ErrorKind::UNAUTHENTICATED, message).with_source(error)
-}
-
-/// Sends the requests of the chain itself: metadata service, token service.
-#[derive(Debug)]
-struct Sender(reqwest::Client);
-
-impl HttpSend for Sender {
-    async fn http_send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>> {
-        let failed = |error: reqwest::Error| {
-            Error::unexpected("the credential service did not answer").with_source(error.without_url())
-        };
-        let mut request = reqwest::Request::try_from(request.map(reqwest::Body::from)).map_err(failed)?;
-        *request.timeout_mut() = Some(SERVICE_TIMEOUT);
-        let response = self.0.execute(request).await.map_err(failed)?;
-        let mut answer = http::Response::new(Bytes::new());
-        *answer.status_mut() = response.status();
-        *answer.headers_mut() = response.headers().clone();
-        *answer.body_mut() = response.bytes().await.map_err(failed)?;
-        Ok(answer)
-    }
 }
 
 #[cfg(test)]

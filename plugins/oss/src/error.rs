@@ -1,45 +1,33 @@
 //! Answers of the service as error kinds: one match, by the code in the answer, then by the status.
 
-use std::time::Duration;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use litestream_sdk::{ErrorKind, StorageError};
+use litestream_sdk_http::refusal::{self, header};
 
 use crate::xml::Failure;
 
 /// An answer that is no success. `what` says which request, for people.
 pub(crate) fn from_answer(what: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> StorageError {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     // An answer to HEAD has no body, and carries it in a header.
-    let from_header = || Failure::parse(&STANDARD.decode(header("x-oss-err")?).ok()?);
+    let from_header = || Failure::parse(&STANDARD.decode(header(headers, "x-oss-err")?).ok()?);
     let failure = Failure::parse(body).or_else(from_header).unwrap_or_default();
-    let mut error = from_failure(what, status, &failure);
-    let request_id = header("x-oss-request-id").unwrap_or(&failure.request_id);
-    error = error.with_request_id(request_id);
-    match header("retry-after").and_then(|seconds| seconds.trim().parse().ok()) {
-        Some(seconds) => error.with_retry_after(Duration::from_secs(seconds)),
-        None => error,
-    }
+    let error = from_failure(what, status, headers, &failure);
+    error.with_request_id(header(headers, "x-oss-request-id").unwrap_or(&failure.request_id))
 }
 
 /// What an answer says about one request, or about one key of a batch, which has no status of its own (0).
-pub(crate) fn from_failure(what: &str, status: u16, failure: &Failure) -> StorageError {
-    let reason = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
-    let text = match failure.message.trim() {
-        "" if status == 0 => failure.code.clone(),
-        "" => format!("status {status} {}", reason.unwrap_or_default()).trim_end().to_owned(),
-        message => message.to_owned(),
-    };
-    let mut message = format!("{what}: {text}");
-    let kind = if failure.endpoint.is_empty() {
-        kind_of(status, &failure.code)
-    } else {
-        message.push_str(&format!("; the bucket is at {}: set `endpoint` or `region`", failure.endpoint));
-        ErrorKind::INVALID_INPUT
-    };
-    StorageError::new(kind, message).with_http_status(status).with_code(&failure.code)
+pub(crate) fn from_failure(what: &str, status: u16, headers: &HeaderMap, failure: &Failure) -> StorageError {
+    let is_here = failure.endpoint.is_empty();
+    let kind = if is_here { kind_of(status, &failure.code) } else { ErrorKind::INVALID_INPUT };
+    let said = if failure.message.trim().is_empty() && status == 0 { &failure.code } else { &failure.message };
+    let mut error = refusal::error(what, kind, said, status, headers).with_code(&failure.code);
+    if !is_here {
+        let hint = format!("; the bucket is at {}: set `endpoint` or `region`", failure.endpoint);
+        error.message.push_str(&hint);
+    }
+    error
 }
 
 fn kind_of(status: u16, code: &str) -> ErrorKind {
@@ -65,29 +53,8 @@ fn kind_of(status: u16, code: &str) -> ErrorKind {
         "EntityTooLarge" | "InvalidObjectName" | "InvalidBucketName" | "InvalidRange" | "KeyTooLong" => {
             ErrorKind::INVALID_INPUT
         }
-        _ => kind_of_status(status),
+        _ => refusal::kind_of(status),
     }
-}
-
-fn kind_of_status(status: u16) -> ErrorKind {
-    match status {
-        401 => ErrorKind::UNAUTHENTICATED,
-        403 => ErrorKind::PERMISSION_DENIED,
-        404 => ErrorKind::NOT_FOUND,
-        412 => ErrorKind::CONFLICT,
-        416 => ErrorKind::INVALID_INPUT,
-        429 | 503 => ErrorKind::RATE_LIMITED,
-        408 | 500..=502 | 504 => ErrorKind::TRANSIENT,
-        507 => ErrorKind::STORAGE_FULL,
-        _ => ErrorKind::PERMANENT,
-    }
-}
-
-/// No answer at all, or one that broke off.
-pub(crate) fn from_transport(what: &str, error: reqwest::Error) -> StorageError {
-    let kind = if error.is_builder() { ErrorKind::INVALID_INPUT } else { ErrorKind::TRANSIENT };
-    let error = error.without_url();
-    StorageError::new(kind, format!("{what}: the store did not answer")).with_source(&error)
 }
 
 #[cfg(test)]
@@ -133,7 +100,7 @@ mod tests {
         assert_eq!((error.kind, error.message.as_str()), (ErrorKind::NO_STORE, "HEAD k: why"));
         let error = from_answer("HEAD k", 503, &headers(&[("x-oss-request-id", "r1"), ("retry-after", "7")]), b"");
         assert_eq!(error.message, "HEAD k: status 503 Service Unavailable");
-        assert_eq!((error.request_id.as_str(), error.retry_after), ("r1", Some(Duration::from_secs(7))));
+        assert_eq!((error.request_id.as_str(), error.retry_after), ("r1", Some(std::time::Duration::from_secs(7))));
     }
 
     #[test]

@@ -4,10 +4,11 @@
 use http::Method;
 use litestream_sdk::listing::{Names, NamesPage, NamesQuery};
 use litestream_sdk::{ObjectInfo, ObjectKey, Result, StorageError, Time, Timestamp, async_trait};
+use litestream_sdk_http::xml;
 
-use crate::client::{Call, Client};
+use crate::client::{Client, bucket};
 use crate::storage::version;
-use crate::xml::{self, Content, Listing, decoded};
+use crate::xml::{Content, Listing, decoded};
 
 /// The most that the protocol gives at once.
 pub(crate) const PAGE: u64 = 1000;
@@ -16,7 +17,7 @@ pub(crate) const PAGE: u64 = 1000;
 impl Names for Client {
     async fn names(&self, query: &NamesQuery) -> Result<NamesPage> {
         let what = format!("LIST {}", query.prefix);
-        let call = Call::bucket(Method::GET, &what).query("list-type", "2").query("encoding-type", "url");
+        let call = bucket(Method::GET, &what).query("list-type", "2").query("encoding-type", "url");
         let mut call = call.query("max-keys", query.limit.to_string());
         if !query.prefix.is_empty() {
             call = call.query("prefix", query.prefix.clone());

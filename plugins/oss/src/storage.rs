@@ -13,12 +13,13 @@ use litestream_sdk::{
     Body, Capability, Context, ErrorKind, ListRequest, ObjectInfo, ObjectKey, Pages, ReadRequest, Result, Storage,
     StorageError, Time, Timestamp, WriteRequest, async_trait,
 };
+use litestream_sdk_http::{exchange, range, xml};
 use md5::{Digest, Md5};
 
-use crate::client::{Call, Client};
+use crate::client::{Client, bucket, object};
 use crate::config::OssOptions;
 use crate::upload::Upload;
-use crate::xml::{self, Delete, Deleted, Failure, Named, Stayed, decoded};
+use crate::xml::{Delete, Deleted, Failure, Named, Stayed, decoded};
 use crate::{error, listing};
 
 /// Metadata that carries the time of an LTX file, as the reference writes it.
@@ -60,7 +61,7 @@ impl Bucket {
 
     /// A key that XML cannot carry is deleted by itself.
     async fn delete_one(&self, key: &str) -> Result<()> {
-        let gone = self.client().ask(Call::object(Method::DELETE, key)).await;
+        let gone = self.client().ask(object(Method::DELETE, key)).await;
         gone.map(drop).or_else(|error| if error.kind == ErrorKind::NOT_FOUND { Ok(()) } else { Err(error) })
     }
 
@@ -69,7 +70,7 @@ impl Bucket {
         let object = keys.iter().map(|key| Named { key }).collect();
         let body = xml::write(&Delete { quiet: false, object })?;
         let what = format!("DELETE of {} objects", keys.len());
-        let call = Call::bucket(Method::POST, &what).query("delete", "").query("encoding-type", "url");
+        let call = bucket(Method::POST, &what).query("delete", "").query("encoding-type", "url");
         let call = call.header("content-md5", &STANDARD.encode(Md5::digest(&body)))?;
         let (_, answer) = self.client().ask(call.header("content-type", "application/xml")?.body(body)).await?;
         let answer: Deleted = xml::read(&what, &answer)?;
@@ -81,7 +82,7 @@ impl Bucket {
         for Stayed { key, code, message } in answer.errors {
             let Some(name) = decoded(&key, encoding) else { continue };
             let failure = Failure { code, message, ..Failure::default() };
-            let error = error::from_failure(&format!("DELETE {name}"), 0, &failure);
+            let error = error::from_failure(&format!("DELETE {name}"), 0, &HeaderMap::new(), &failure);
             outcomes.insert(name, if error.kind == ErrorKind::NOT_FOUND { Ok(()) } else { Err(error) });
         }
         let unanswered = |key: &str| StorageError::transient(format!("DELETE {key}: the store did not say"));
@@ -112,8 +113,8 @@ impl Storage for Bucket {
     }
 
     async fn stat(&self, key: &ObjectKey) -> Result<ObjectInfo> {
-        let response = self.client().send(Call::object(Method::HEAD, key.to_utf8()?)).await?;
-        let size = number(response.headers(), "content-length");
+        let response = self.client().send(object(Method::HEAD, key.to_utf8()?)).await?;
+        let size = range::content_length(response.headers());
         let size = size.ok_or_else(|| StorageError::transient(format!("HEAD {key}: an answer without a length")))?;
         Ok(describe(key.clone(), size, response.headers()))
     }
@@ -122,14 +123,12 @@ impl Storage for Bucket {
         if request.len == Some(0) {
             return Ok((None, Body::empty()));
         }
-        let mut call = Call::object(Method::GET, request.key.to_utf8()?);
+        let mut call = object(Method::GET, request.key.to_utf8()?);
         let what = call.what.clone();
-        let ranged = request.offset > 0 || request.len.is_some();
-        if ranged {
-            let last = request.len.map(|len| request.offset.saturating_add(len - 1).to_string()).unwrap_or_default();
-            call = call.header("range", &format!("bytes={}-{last}", request.offset))?;
-            // Without it the service answers a range past the end with the whole object.
-            call = call.header("x-oss-range-behavior", "standard")?;
+        let wanted = range::header(&request);
+        if let Some(wanted) = &wanted {
+            // Without the second the service answers a range past the end with the whole object.
+            call = call.header("range", wanted)?.header("x-oss-range-behavior", "standard")?;
         }
         if let Some(version) = &request.version {
             call = call.header("if-match", &format!("\"{version}\""))?;
@@ -138,13 +137,12 @@ impl Storage for Bucket {
             Err(refused) if refused.http_status == 416 => return self.unsatisfiable(&request, refused).await,
             answer => answer?,
         };
-        if ranged && response.status() != http::StatusCode::PARTIAL_CONTENT {
+        if wanted.is_some() && response.status() != http::StatusCode::PARTIAL_CONTENT {
             return Err(StorageError::permanent(format!("{what}: the store ignores ranges")));
         }
         let headers = response.headers();
-        let size = if ranged { whole_size(headers) } else { number(headers, "content-length") };
-        let info = size.map(|size| describe(request.key, size, headers));
-        let body = response.bytes_stream().map_err(move |failed| error::from_transport(&what, failed));
+        let info = range::object_size(headers).map(|size| describe(request.key, size, headers));
+        let body = response.bytes_stream().map_err(move |failed| exchange::no_answer(&what, failed));
         Ok((info, Body::new(body)))
     }
 
@@ -180,13 +178,4 @@ fn describe(key: ObjectKey, size: u64, headers: &HeaderMap) -> ObjectInfo {
     let time = written.or_else(|| server().map(|time| Time::Server(Timestamp::from_system(time))));
     let info = ObjectInfo::new(key, size, time.unwrap_or(Time::Unknown));
     info.with_version(text("etag").map(version).unwrap_or_default())
-}
-
-fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
-}
-
-/// The size of the object, not of the answer: behind the slash of `bytes 0-9/100`.
-fn whole_size(headers: &HeaderMap) -> Option<u64> {
-    headers.get("content-range")?.to_str().ok()?.rsplit_once('/')?.1.parse().ok()
 }

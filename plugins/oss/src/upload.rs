@@ -5,14 +5,16 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, Method};
-use litestream_sdk::{Body, Context, ErrorKind, LogLevel, ObjectInfo, Result, StorageError, Time, WriteRequest};
-use tokio::task::{JoinError, JoinSet};
+use litestream_sdk::{Body, Context, LogLevel, ObjectInfo, Result, StorageError, Time, WriteRequest};
+use litestream_sdk_http::parts::{Parts, ended};
+use litestream_sdk_http::xml;
+use tokio::task::JoinSet;
 
-use crate::client::{Call, Client};
+use crate::client::{Call, Client, object};
 use crate::storage::{TIME, version};
-use crate::xml::{self, Complete, Initiated, Part};
+use crate::xml::{Complete, Initiated, Part};
 
 /// What one upload needs.
 #[derive(Clone)]
@@ -26,7 +28,7 @@ pub(crate) struct Upload {
 impl Upload {
     /// Writes the object.
     pub async fn run(&self, request: WriteRequest, body: Body) -> Result<ObjectInfo> {
-        let mut parts = Parts { body, rest: Bytes::new(), part_bytes: self.part_bytes };
+        let mut parts = Parts::new(body, self.part_bytes);
         let first = parts.next().await?;
         let (size, headers) = if (first.len() as u64) < self.part_bytes {
             (first.len() as u64, self.put(&request, first).await?)
@@ -38,7 +40,7 @@ impl Upload {
     }
 
     async fn put(&self, request: &WriteRequest, body: Bytes) -> Result<HeaderMap> {
-        let call = only_new(creation(Call::object(Method::PUT, request.key.to_utf8()?), request)?, request)?;
+        let call = only_new(creation(object(Method::PUT, request.key.to_utf8()?), request)?, request)?;
         Ok(self.client.ask(call.body(body)).await?.0)
     }
 
@@ -70,21 +72,21 @@ impl Upload {
     }
 
     async fn begin(&self, key: &str, request: &WriteRequest) -> Result<String> {
-        let call = only_new(creation(Call::object(Method::POST, key).query("uploads", ""), request)?, request)?;
+        let call = only_new(creation(object(Method::POST, key).query("uploads", ""), request)?, request)?;
         let what = call.what.clone();
         let (_, body) = self.client.ask(call).await?;
         Ok(xml::read::<Initiated>(&what, &body)?.upload_id)
     }
 
     async fn complete(&self, key: &str, id: &str, request: &WriteRequest, parts: Vec<Part>) -> Result<HeaderMap> {
-        let call = Call::object(Method::POST, key).query("uploadId", id).header("content-type", "application/xml")?;
+        let call = object(Method::POST, key).query("uploadId", id).header("content-type", "application/xml")?;
         let call = only_new(call.body(xml::write(&Complete { parts })?), request)?;
         Ok(self.client.ask(call).await?.0)
     }
 
     async fn abort(self, key: Arc<str>, id: Arc<str>) {
         // What an abort cannot remove, the bucket's lifecycle rule for unfinished uploads must.
-        if let Err(error) = self.client.ask(Call::object(Method::DELETE, &key).query("uploadId", &*id)).await {
+        if let Err(error) = self.client.ask(object(Method::DELETE, &key).query("uploadId", &*id)).await {
             self.context.log(LogLevel::Warn, format!("parts of an unfinished upload stay: {error}"));
         }
     }
@@ -100,7 +102,7 @@ fn only_new<'a>(call: Call<'a>, request: &WriteRequest) -> Result<Call<'a>> {
 }
 
 async fn send(client: Arc<Client>, key: Arc<str>, id: Arc<str>, number: u32, body: Bytes) -> Result<Part> {
-    let call = Call::object(Method::PUT, &key).query("partNumber", number.to_string()).query("uploadId", &*id);
+    let call = object(Method::PUT, &key).query("partNumber", number.to_string()).query("uploadId", &*id);
     let what = call.what.clone();
     let (headers, _) = client.ask(call.body(body)).await?;
     let etag =
@@ -108,40 +110,6 @@ async fn send(client: Arc<Client>, key: Arc<str>, id: Arc<str>, number: u32, bod
     Ok(Part { part_number: number, etag: etag?.to_owned() })
 }
 
-fn ended(part: std::result::Result<Result<Part>, JoinError>) -> Result<Part> {
-    match part {
-        Ok(result) => result,
-        Err(stopped) if stopped.is_panic() => Err(StorageError::from_panic(&*stopped.into_panic())),
-        Err(_) => Err(StorageError::new(ErrorKind::CANCELLED, "the plugin's runtime has stopped")),
-    }
-}
-
 fn etag(headers: &HeaderMap) -> Option<&str> {
     headers.get(http::header::ETAG).and_then(|etag| etag.to_str().ok())
-}
-
-/// Cuts a body into parts.
-struct Parts {
-    body: Body,
-    /// What the last chunk held beyond its part.
-    rest: Bytes,
-    part_bytes: u64,
-}
-
-impl Parts {
-    /// One part of the body; shorter only at its end, and then empty.
-    async fn next(&mut self) -> Result<Bytes> {
-        let mut part = BytesMut::new();
-        while (part.len() as u64) < self.part_bytes {
-            if self.rest.is_empty() {
-                match self.body.next().await? {
-                    Some(chunk) => self.rest = chunk,
-                    None => break,
-                }
-            }
-            let room = usize::try_from(self.part_bytes).unwrap_or(usize::MAX) - part.len();
-            part.extend_from_slice(&self.rest.split_to(room.min(self.rest.len())));
-        }
-        Ok(part.freeze())
-    }
 }

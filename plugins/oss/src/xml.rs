@@ -1,6 +1,6 @@
 //! The XML bodies of the protocol.
 
-use litestream_sdk::{Result, StorageError};
+use litestream_sdk_http::xml;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +18,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// `None` if the body is something else, such as a page of some proxy.
     pub fn parse(body: &[u8]) -> Option<Failure> {
-        let text = std::str::from_utf8(body).ok()?;
-        quick_xml::de::from_str(text).ok().filter(|failure: &Failure| !failure.code.is_empty())
+        xml::try_read(body).filter(|failure: &Failure| !failure.code.is_empty())
     }
 }
 
@@ -136,29 +135,10 @@ pub(crate) fn decoded(name: &str, encoding: Option<&str>) -> Option<String> {
     percent_decode_str(&spaced).decode_utf8().ok().map(Into::into)
 }
 
-/// Whether a request in XML can carry a name. White space would be legal, but a parser may fold it.
-pub(crate) fn carries(name: &str) -> bool {
-    name.chars().all(|c| c >= ' ' && !matches!(c, '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}'))
-}
-
-/// Reads an answer.
-pub(crate) fn read<T: for<'de> Deserialize<'de>>(what: &str, body: &[u8]) -> Result<T> {
-    let unreadable = |why: &dyn std::fmt::Display| {
-        StorageError::transient(format!("{what}: the store's answer is not the XML that was due: {why}"))
-    };
-    let text = std::str::from_utf8(body).map_err(|error| unreadable(&error))?;
-    quick_xml::de::from_str(text).map_err(|error| unreadable(&error))
-}
-
-/// Writes a request.
-pub(crate) fn write(request: &impl Serialize) -> Result<Vec<u8>> {
-    let text = quick_xml::se::to_string(request)
-        .map_err(|error| StorageError::invalid_input(format!("a request could not be written as XML: {error}")))?;
-    Ok(text.into_bytes())
-}
-
 #[cfg(test)]
 mod tests {
+    use litestream_sdk_http::xml::{read, write};
+
     use super::*;
 
     /// From the service's documentation.

@@ -1,9 +1,11 @@
 //! One request to the store: address, signature, answer. No request is sent twice here.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use litestream_sdk::{Result, StorageError};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use litestream_sdk_http::call::IN_PATH;
+use litestream_sdk_http::exchange;
+use percent_encoding::utf8_percent_encode;
 use reqsign_aws_v4::Credential;
 use reqsign_core::Signer;
 use sha2::{Digest, Sha256};
@@ -12,10 +14,6 @@ use tokio::sync::OnceCell;
 use crate::config::S3Options;
 use crate::provider::{self, Provider};
 use crate::{credentials, error, url};
-
-/// What stays as it is in the path of a request; the signature is computed over exactly this form.
-const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
-const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 const AMAZON_DEFAULT_REGION: &str = "us-east-1";
 
@@ -34,62 +32,24 @@ struct Place {
     base: String,
 }
 
-/// One request, without what the client adds.
-pub(crate) struct Call<'a> {
-    /// Shown in errors.
-    pub what: String,
-    pub method: Method,
-    /// `None` for the bucket itself.
-    pub key: Option<&'a str>,
-    pub query: Vec<(&'static str, String)>,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+/// A request; `None` is about the bucket itself.
+pub(crate) type Call<'a> = litestream_sdk_http::Call<Option<&'a str>>;
+
+/// About one object.
+pub(crate) fn object(method: Method, key: &str) -> Call<'_> {
+    let what = format!("{method} {key}");
+    Call::new(method, Some(key), what)
 }
 
-impl<'a> Call<'a> {
-    pub fn object(method: Method, key: &'a str) -> Self {
-        let what = format!("{method} {key}");
-        Call { what, method, key: Some(key), query: Vec::new(), headers: HeaderMap::new(), body: Bytes::new() }
-    }
-
-    pub fn bucket(method: Method, what: impl Into<String>) -> Self {
-        let query = Vec::new();
-        Call { what: what.into(), method, key: None, query, headers: HeaderMap::new(), body: Bytes::new() }
-    }
-
-    pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.query.push((name, value.into()));
-        self
-    }
-
-    pub fn header(mut self, name: &'static str, value: &str) -> Result<Self> {
-        let value = HeaderValue::from_str(value)
-            .map_err(|_| StorageError::invalid_input(format!("{}: {name} cannot carry {value:?}", self.what)))?;
-        self.headers.insert(HeaderName::from_static(name), value);
-        Ok(self)
-    }
-
-    pub fn headers(mut self, more: &HeaderMap) -> Self {
-        self.headers.extend(more.iter().map(|(name, value)| (name.clone(), value.clone())));
-        self
-    }
-
-    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
-        self.body = body.into();
-        self
-    }
+/// About the bucket.
+pub(crate) fn bucket<'a>(method: Method, what: &str) -> Call<'a> {
+    Call::new(method, None, what)
 }
 
 impl Client {
     pub fn new(options: S3Options) -> Result<Client> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("litestream-rs/", env!("CARGO_PKG_VERSION")))
-            .danger_accept_invalid_certs(options.skip_verify)
-            // A redirect would be signed for another host; the region in it is shown to the user instead.
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .build()
-            .map_err(|failed| StorageError::permanent("the HTTP client could not be made").with_source(&failed))?;
+        // A region in an answer that sends us elsewhere is shown to the user.
+        let http = exchange::pool(|builder| builder.danger_accept_invalid_certs(options.skip_verify))?;
         let provider = provider::of(options.endpoint.as_deref());
         Ok(Client { http, options, provider, place: OnceCell::new() })
     }
@@ -114,34 +74,20 @@ impl Client {
         let place = self.place.get_or_try_init(|| self.find_place()).await?;
         let what = call.what.clone();
         let request = self.signed(place, call).await?;
-        let response = self.http.execute(request).await.map_err(|failed| error::from_transport(&what, failed))?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        // Without its text the status still says what to do.
-        let body = response.bytes().await.unwrap_or_default();
-        Err(error::from_answer(&what, status, &headers, &body))
+        let refused = |status, headers: &HeaderMap, body: &[u8]| error::from_answer(&what, status, headers, body);
+        exchange::send(&self.http, &what, request, refused).await
     }
 
     /// Sends, and reads the whole answer: for the small XML ones.
     pub async fn ask(&self, call: Call<'_>) -> Result<(HeaderMap, Bytes)> {
         let what = call.what.clone();
-        let response = self.send(call).await?;
-        let headers = response.headers().clone();
-        let body = response.bytes().await.map_err(|failed| error::from_transport(&what, failed))?;
-        Ok((headers, body))
+        exchange::whole(&what, self.send(call).await?).await
     }
 
     async fn signed(&self, place: &Place, call: Call<'_>) -> Result<reqwest::Request> {
         let mut address = place.base.clone();
-        address.extend(utf8_percent_encode(call.key.unwrap_or_default(), IN_PATH));
-        for (at, (name, value)) in call.query.iter().enumerate() {
-            address.push(if at == 0 { '?' } else { '&' });
-            address.push_str(name);
-            address.push('=');
-            address.extend(utf8_percent_encode(value, IN_QUERY));
-        }
+        address.extend(utf8_percent_encode(call.target.unwrap_or_default(), IN_PATH));
+        call.put_query(&mut address);
         let uri: Uri = address
             .parse()
             .map_err(|_| StorageError::invalid_input(format!("{}: no valid address: check `endpoint`", call.what)))?;
@@ -163,7 +109,7 @@ impl Client {
         let (mut parts, body) = request.into_parts();
         place.signer.sign(&mut parts, None).await.map_err(|failed| credentials::failed(&call.what, &failed))?;
         let request = http::Request::from_parts(parts, reqwest::Body::from(body));
-        reqwest::Request::try_from(request).map_err(|failed| error::from_transport(&call.what, failed))
+        reqwest::Request::try_from(request).map_err(|failed| exchange::no_answer(&call.what, failed))
     }
 
     async fn find_place(&self) -> Result<Place> {
@@ -186,7 +132,7 @@ impl Client {
         // Amazon names the region to everybody, whatever the status.
         let address = format!("https://s3.amazonaws.com/{}", utf8_percent_encode(&self.options.bucket, IN_PATH));
         let what = format!("HEAD bucket {}", self.options.bucket);
-        let answer = self.http.head(address).send().await.map_err(|failed| error::from_transport(&what, failed))?;
+        let answer = self.http.head(address).send().await.map_err(|failed| exchange::no_answer(&what, failed))?;
         if answer.status() == http::StatusCode::NOT_FOUND {
             let message = format!("bucket {} does not exist", self.options.bucket);
             return Err(StorageError::new(litestream_sdk::ErrorKind::NO_STORE, message).with_http_status(404));

@@ -3,24 +3,16 @@
 
 use std::fmt;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use bytes::Bytes;
 use litestream_sdk::{ErrorKind, Secret, StorageError};
 use reqsign_aws_v4::{
     AssumeRoleWithWebIdentityCredentialProvider, Credential, ECSCredentialProvider, EnvCredentialProvider,
     IMDSv2CredentialProvider, ProcessCredentialProvider, ProfileCredentialProvider, RequestSigner,
     SSOCredentialProvider,
 };
-use reqsign_core::{
-    CommandExecute, CommandOutput, Context, Error, HttpSend, OsEnv, ProvideCredential, ProvideCredentialDyn, Signer,
-};
-use reqsign_file_read_tokio::TokioFileRead;
+use reqsign_core::{CommandExecute, CommandOutput, Context, Error, ProvideCredential, ProvideCredentialDyn, Signer};
 
 use crate::config::S3Options;
-
-/// Outside Amazon's machines the metadata service does not refuse, it is silent.
-const SERVICE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Signs requests; renews credentials that expire.
 pub(crate) fn signer(options: &S3Options, region: &str, http: reqwest::Client) -> Signer<Credential> {
@@ -41,11 +33,7 @@ pub(crate) fn signer(options: &S3Options, region: &str, http: reqwest::Client) -
             .then("ECS", ECSCredentialProvider::default())
             .then("EC2", IMDSv2CredentialProvider::default());
     }
-    let context = Context::new()
-        .with_file_read(TokioFileRead)
-        .with_env(OsEnv)
-        .with_http_send(Sender(http))
-        .with_command_execute(Programs);
+    let context = litestream_sdk_http::credentials::context(http).with_command_execute(Programs);
     Signer::new(context, chain, RequestSigner::new("s3", region))
 }
 
@@ -118,26 +106,6 @@ pub(crate) fn failed(what: &str, error: &Error) -> StorageError {
          AWS_SECRET_ACCESS_KEY, or give this machine a role"
     );
     StorageError::new(kind, message).with_source(error)
-}
-
-/// Sends the requests of the chain itself: metadata service, token service.
-#[derive(Debug)]
-struct Sender(reqwest::Client);
-
-impl HttpSend for Sender {
-    async fn http_send(&self, request: http::Request<Bytes>) -> reqsign_core::Result<http::Response<Bytes>> {
-        let failed = |error: reqwest::Error| {
-            Error::unexpected("the credential service did not answer").with_source(error.without_url())
-        };
-        let mut request = reqwest::Request::try_from(request.map(reqwest::Body::from)).map_err(failed)?;
-        *request.timeout_mut() = Some(SERVICE_TIMEOUT);
-        let response = self.0.execute(request).await.map_err(failed)?;
-        let mut answer = http::Response::new(Bytes::new());
-        *answer.status_mut() = response.status();
-        *answer.headers_mut() = response.headers().clone();
-        *answer.body_mut() = response.bytes().await.map_err(failed)?;
-        Ok(answer)
-    }
 }
 
 /// Runs a `credential_process`. On a blocking thread: the asynchronous way would install a signal handler in the host.

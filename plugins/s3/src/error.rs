@@ -1,55 +1,34 @@
 //! Answers of the store as error kinds: one match, by the code in the answer, then by the status.
 
-use std::time::Duration;
-
 use http::HeaderMap;
 use litestream_sdk::{ErrorKind, StorageError};
+use litestream_sdk_http::refusal::{self, header};
 
 use crate::xml::Failure;
 
 /// An answer that is no success. `what` says which request, for people.
 pub(crate) fn from_answer(what: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> StorageError {
     let failure = Failure::parse(body).unwrap_or_default();
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let region = failure.region.clone().or_else(|| header("x-amz-bucket-region").map(str::to_owned));
+    let region = failure.region.clone().or_else(|| header(headers, "x-amz-bucket-region").map(str::to_owned));
     let kind = kind_of(status, &failure.code);
-    let mut message = format!("{what}: {}", text_of(status, &failure));
+    let mut error = refusal::error(what, kind, &text_of(&failure), status, headers);
     if let Some(region) = region.filter(|_| matches!(status, 301 | 307 | 400)) {
-        message.push_str(&format!("; the bucket is in region {region}: set `region`"));
+        error.message.push_str(&format!("; the bucket is in region {region}: set `region`"));
     }
     let code = if failure.code.is_empty() { format!("{status}") } else { failure.code };
-    let mut error = StorageError::new(kind, message).with_http_status(status).with_code(code);
-    let request_id = failure.request_id.or_else(|| header("x-amz-request-id").map(str::to_owned));
-    if let Some(id) = request_id {
-        error = error.with_request_id(id);
-    }
-    match header("retry-after").and_then(|text| wait(text.trim(), header("date"))) {
-        Some(wait) => error.with_retry_after(wait),
-        None => error,
-    }
-}
-
-/// `Retry-After` holds seconds, or a date, which counts from the date of the answer: the store's clock, not ours.
-fn wait(text: &str, now: Option<&str>) -> Option<Duration> {
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let (then, now) = (httpdate::parse_http_date(text).ok()?, httpdate::parse_http_date(now?).ok()?);
-    Some(then.duration_since(now).unwrap_or_default())
+    let request_id = failure.request_id.or_else(|| header(headers, "x-amz-request-id").map(str::to_owned));
+    error.with_code(code).with_request_id(request_id.unwrap_or_default())
 }
 
 /// One key of a batch delete.
 pub(crate) fn from_code(what: &str, code: &str, text: &str) -> StorageError {
     let failure = Failure { code: code.to_owned(), message: text.to_owned(), ..Failure::default() };
-    StorageError::new(kind_of(200, code), format!("{what}: {}", text_of(200, &failure))).with_code(code)
+    StorageError::new(kind_of(200, code), format!("{what}: {}", text_of(&failure))).with_code(code)
 }
 
-/// An answer to HEAD has no body, so some messages must be made here.
-fn text_of(status: u16, failure: &Failure) -> String {
-    let reason =
-        http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
+fn text_of(failure: &Failure) -> String {
     match (failure.code.as_str(), failure.message.as_str()) {
-        ("", _) => format!("status {status} {reason}"),
+        ("", _) => String::new(),
         (code, "") => code.to_owned(),
         (code, message) => format!("{message} ({code})"),
     }
@@ -86,34 +65,8 @@ fn kind_of(status: u16, code: &str) -> ErrorKind {
         "EntityTooLarge" | "KeyTooLongError" | "InvalidRange" | "InvalidStorageClass" | "InvalidBucketName" => {
             ErrorKind::INVALID_INPUT
         }
-        _ => kind_of_status(status),
+        _ => refusal::kind_of(status),
     }
-}
-
-fn kind_of_status(status: u16) -> ErrorKind {
-    match status {
-        401 => ErrorKind::UNAUTHENTICATED,
-        403 => ErrorKind::PERMISSION_DENIED,
-        404 => ErrorKind::NOT_FOUND,
-        412 => ErrorKind::CONFLICT,
-        416 => ErrorKind::INVALID_INPUT,
-        429 | 503 => ErrorKind::RATE_LIMITED,
-        408 | 500..=502 | 504 => ErrorKind::TRANSIENT,
-        507 => ErrorKind::STORAGE_FULL,
-        301 | 307 => ErrorKind::INVALID_INPUT,
-        _ => ErrorKind::PERMANENT,
-    }
-}
-
-/// No answer at all, or one that broke off.
-pub(crate) fn from_transport(what: &str, error: reqwest::Error) -> StorageError {
-    // The whole address says no more than `what`, but which machine it was is worth knowing.
-    let store = error.url().and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?)));
-    let kind = if error.is_builder() { ErrorKind::INVALID_INPUT } else { ErrorKind::TRANSIENT };
-    let error = error.without_url();
-    let store = store.as_deref().unwrap_or("the store");
-    let happened = if error.is_body() || error.is_decode() { "broke off its answer" } else { "did not answer" };
-    StorageError::new(kind, format!("{what}: {store} {happened}")).with_source(&error)
 }
 
 #[cfg(test)]
@@ -155,17 +108,7 @@ mod tests {
     fn an_answer_without_a_body_still_says_what_happened() {
         let error = answer(403, "", &[("x-amz-request-id", "r1"), ("retry-after", "7")]);
         assert_eq!(error.message, "GET k: status 403 Forbidden");
-        assert_eq!((error.request_id.as_str(), error.retry_after), ("r1", Some(Duration::from_secs(7))));
-    }
-
-    #[test]
-    fn a_date_to_wait_for_counts_from_the_stores_clock() {
-        let date = ("date", "Sun, 22 Nov 2026 10:00:00 GMT");
-        let error = answer(503, "SlowDown", &[date, ("retry-after", "Sun, 22 Nov 2026 10:00:42 GMT")]);
-        assert_eq!(error.retry_after, Some(Duration::from_secs(42)));
-        let past = answer(503, "SlowDown", &[date, ("retry-after", "Sun, 22 Nov 2026 09:00:00 GMT")]);
-        assert_eq!(past.retry_after, Some(Duration::ZERO));
-        assert_eq!(answer(503, "SlowDown", &[("retry-after", "soon")]).retry_after, None);
+        assert_eq!((error.request_id.as_str(), error.retry_after), ("r1", Some(std::time::Duration::from_secs(7))));
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use http::Method;
 use litestream_sdk::listing::{Names, NamesPage, NamesQuery};
 use litestream_sdk::{ObjectInfo, ObjectKey, Result, StorageError, Time, Timestamp, async_trait};
+use litestream_sdk_http::xml;
 use percent_encoding::percent_decode_str;
 
-use crate::client::{Call, Client};
-use crate::xml::{self, Listing};
+use crate::client::{Call, Client, bucket};
+use crate::xml::Listing;
 
 /// The most that the protocol gives at once.
 pub(crate) const PAGE: u64 = 1000;
@@ -47,7 +48,7 @@ impl Names for Client {
 }
 
 fn call(what: &str, query: &NamesQuery) -> Call<'static> {
-    let mut call = Call::bucket(Method::GET, what).query("list-type", "2").query("encoding-type", "url");
+    let mut call = bucket(Method::GET, what).query("list-type", "2").query("encoding-type", "url");
     call = call.query("max-keys", query.limit.to_string()).query("prefix", query.prefix.clone());
     if let Some(delimiter) = &query.delimiter {
         call = call.query("delimiter", delimiter.clone());

@@ -12,13 +12,14 @@ use litestream_sdk::{
     Body, Capability, Context, ErrorKind, ListRequest, ObjectInfo, ObjectKey, Pages, ReadRequest, Result, Storage,
     StorageError, Time, Timestamp, WriteRequest, async_trait,
 };
+use litestream_sdk_http::{exchange, range, xml};
 use md5::{Digest, Md5};
 
-use crate::client::{Call, Client};
+use crate::client::{Client, bucket, object};
 use crate::config::S3Options;
 use crate::encryption::{self, Encryption};
 use crate::upload::{MAX_PARTS, TIME, Upload, etag};
-use crate::xml::{self, Delete, Deleted, Named};
+use crate::xml::{Delete, Deleted, Named};
 use crate::{error, listing};
 
 /// The largest object, by the protocol.
@@ -43,7 +44,7 @@ impl Bucket {
 
     /// One key by itself: the only one, or one that XML cannot carry.
     async fn delete_one(&self, key: &ObjectKey) -> Result<()> {
-        let gone = self.client.ask(Call::object(Method::DELETE, key.to_utf8()?)).await;
+        let gone = self.client.ask(object(Method::DELETE, key.to_utf8()?)).await;
         gone.map(drop).or_else(|error| if error.kind == ErrorKind::NOT_FOUND { Ok(()) } else { Err(error) })
     }
 
@@ -51,7 +52,7 @@ impl Bucket {
         let object = keys.iter().map(|key| Named { key }).collect();
         let body = xml::write(&Delete { object })?;
         let what = format!("DELETE of {} objects", keys.len());
-        let mut call = Call::bucket(Method::POST, &what).query("delete", "");
+        let mut call = bucket(Method::POST, &what).query("delete", "");
         if self.client.content_md5() {
             call = call.header("content-md5", &STANDARD.encode(Md5::digest(&body)))?;
         }
@@ -90,9 +91,9 @@ impl Storage for Bucket {
     }
 
     async fn stat(&self, key: &ObjectKey) -> Result<ObjectInfo> {
-        let call = Call::object(Method::HEAD, key.to_utf8()?).headers(&self.encryption.on_content);
+        let call = object(Method::HEAD, key.to_utf8()?).headers(&self.encryption.on_content);
         let response = self.client.send(call).await?;
-        let size = number(response.headers(), "content-length");
+        let size = range::content_length(response.headers());
         let size = size.ok_or_else(|| StorageError::transient(format!("HEAD {key}: an answer without a length")))?;
         Ok(describe(key.clone(), size, response.headers()))
     }
@@ -102,11 +103,10 @@ impl Storage for Bucket {
             return Ok((None, Body::empty()));
         }
         let what = format!("GET {}", request.key);
-        let mut call = Call::object(Method::GET, request.key.to_utf8()?).headers(&self.encryption.on_content);
-        let last = request.len.map(|len| request.offset.saturating_add(len - 1).to_string()).unwrap_or_default();
-        let ranged = request.offset > 0 || request.len.is_some();
-        if ranged {
-            call = call.header("range", &format!("bytes={}-{last}", request.offset))?;
+        let mut call = object(Method::GET, request.key.to_utf8()?).headers(&self.encryption.on_content);
+        let wanted = range::header(&request);
+        if let Some(wanted) = &wanted {
+            call = call.header("range", wanted)?;
         }
         if let Some(version) = &request.version {
             call = call.header("if-match", version)?;
@@ -120,16 +120,16 @@ impl Storage for Bucket {
             answer => answer?,
         };
         // The status alone says too little: some stores call a part 200, and a part that is everything as well.
-        let start = first_byte(response.headers());
-        if ranged && start.map_or(!is_whole(&request, response.headers()), |start| start != request.offset) {
+        let start = range::first_byte(response.headers());
+        if wanted.is_some() && start.map_or(!is_whole(&request, response.headers()), |start| start != request.offset) {
             return Err(StorageError::permanent(format!("{what}: the store ignores ranges")));
         }
         // Some stores ignore the condition.
         if request.version.is_some() && etag(response.headers()).is_some_and(|etag| Some(etag) != request.version) {
             return Err(StorageError::conflict(&request.key));
         }
-        let info = whole_size(response.headers()).map(|size| describe(request.key, size, response.headers()));
-        let body = response.bytes_stream().map_err(move |failed| error::from_transport(&what, failed));
+        let info = range::object_size(response.headers()).map(|size| describe(request.key, size, response.headers()));
+        let body = response.bytes_stream().map_err(move |failed| exchange::no_answer(&what, failed));
         Ok((info, Body::new(body)))
     }
 
@@ -145,7 +145,7 @@ impl Storage for Bucket {
 
     async fn delete(&self, keys: Vec<ObjectKey>) -> Result<Vec<Result<()>>> {
         let alone = keys.len() == 1;
-        let in_xml = |key: &ObjectKey| !alone && key.to_utf8().is_ok_and(|key| key.chars().all(is_xml));
+        let in_xml = |key: &ObjectKey| !alone && key.to_utf8().is_ok_and(xml::carries);
         let batch: Vec<&str> = keys.iter().filter(|key| in_xml(key)).filter_map(|key| key.to_utf8().ok()).collect();
         let mut batched = match batch.as_slice() {
             [] => Vec::new(),
@@ -164,11 +164,6 @@ impl Storage for Bucket {
     }
 }
 
-fn is_xml(character: char) -> bool {
-    // White space is legal, but a parser may fold it.
-    character >= ' ' && !matches!(character, '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}')
-}
-
 fn describe(key: ObjectKey, size: u64, headers: &HeaderMap) -> ObjectInfo {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let written = text(TIME).and_then(Timestamp::parse_rfc3339).map(Time::Exact);
@@ -184,24 +179,6 @@ fn http_date(text: &str) -> Option<Timestamp> {
     httpdate::parse_http_date(text).ok().map(Timestamp::from_system)
 }
 
-/// Of the answer to a request for a range: the 7 of `bytes 7-9/100`.
-fn first_byte(headers: &HeaderMap) -> Option<u64> {
-    let range = headers.get(http::header::CONTENT_RANGE)?.to_str().ok()?;
-    range.trim_start_matches("bytes").trim_start().split('-').next()?.parse().ok()
-}
-
 fn is_whole(request: &ReadRequest, headers: &HeaderMap) -> bool {
-    request.offset == 0 && request.len.is_none_or(|len| number(headers, "content-length") == Some(len))
-}
-
-fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
-}
-
-/// The size of the object, not of the answer: behind the slash of `bytes 7-9/100`.
-fn whole_size(headers: &HeaderMap) -> Option<u64> {
-    match headers.get(http::header::CONTENT_RANGE) {
-        None => number(headers, "content-length"),
-        Some(range) => range.to_str().ok()?.rsplit_once('/')?.1.parse().ok(),
-    }
+    request.offset == 0 && request.len.is_none_or(|len| range::content_length(headers) == Some(len))
 }

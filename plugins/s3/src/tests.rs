@@ -15,7 +15,7 @@ use litestream_sdk::{
 };
 use litestream_test_servers::{Fault, Proxy, Rule, S3_KEY, S3_SECRET, Server, rclone_s3, seaweed};
 
-use crate::client::{Call, Client};
+use crate::client::{Client, object};
 use crate::{Bucket, PluginExport, S3Plugin};
 
 mod configuration;
@@ -79,7 +79,7 @@ impl Neighbour {
         if name.split('/').any(|segment| matches!(segment, "." | "..")) {
             return Err(StorageError::unsupported("dot segments"));
         }
-        self.0.ask(Call::object(method, name).body("x")).await.map(drop).map_err(|mut error| {
+        self.0.ask(object(method, name).body("x")).await.map(drop).map_err(|mut error| {
             if [400, 500].contains(&error.http_status) {
                 error.kind = ErrorKind::UNSUPPORTED; // of this server
             }

@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, Method};
-use litestream_sdk::{Body, Context, ErrorKind, ObjectInfo, Result, StorageError, Time, WriteRequest};
+use litestream_sdk::{Body, Context, ObjectInfo, Result, StorageError, Time, WriteRequest};
+use litestream_sdk_http::parts::{Parts, ended};
+use litestream_sdk_http::xml;
 use md5::{Digest, Md5};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 
-use crate::client::{Call, Client};
+use crate::client::{Call, Client, object};
 use crate::encryption::Encryption;
-use crate::xml::{self, Complete, Completed, Initiated, Part};
+use crate::xml::{Complete, Completed, Failure, Initiated, Part};
 
 /// Metadata that carries the time of an LTX file, as the reference writes it.
 pub(crate) const TIME: &str = "x-amz-meta-litestream-timestamp";
@@ -36,7 +38,7 @@ impl Upload {
     /// Writes the object.
     pub async fn run(&self, request: WriteRequest, body: Body) -> Result<ObjectInfo> {
         let key = request.key.to_utf8()?.to_owned();
-        let mut body = Parts { body, rest: Bytes::new(), part_bytes: self.part_bytes };
+        let mut body = Parts::new(body, self.part_bytes);
         let first = body.next().await?;
         let (size, etag) = if (first.len() as u64) < self.part_bytes {
             (first.len() as u64, self.put(&key, &request, first).await?)
@@ -51,7 +53,7 @@ impl Upload {
     }
 
     async fn put(&self, key: &str, request: &WriteRequest, body: Bytes) -> Result<Option<String>> {
-        let call = self.creation(self.with_md5(Call::object(Method::PUT, key), &body)?, request)?;
+        let call = self.creation(self.with_md5(object(Method::PUT, key), &body)?, request)?;
         let (headers, _) = self.client.ask(if_absent(call, request)?.body(body)).await?;
         Ok(etag(&headers))
     }
@@ -98,14 +100,14 @@ impl Upload {
     }
 
     async fn begin(&self, key: &str, request: &WriteRequest) -> Result<String> {
-        let call = self.creation(Call::object(Method::POST, key).query("uploads", ""), request)?;
+        let call = self.creation(object(Method::POST, key).query("uploads", ""), request)?;
         let what = call.what.clone();
         let (_, body) = self.client.ask(call).await?;
         Ok(xml::read::<Initiated>(&what, &body)?.upload_id)
     }
 
     async fn part(self, key: Arc<str>, id: Arc<str>, number: u32, body: Bytes) -> Result<Part> {
-        let call = Call::object(Method::PUT, &key).query("partNumber", number.to_string()).query("uploadId", &*id);
+        let call = object(Method::PUT, &key).query("partNumber", number.to_string()).query("uploadId", &*id);
         let call = self.with_md5(call, &body)?.headers(&self.encryption.on_content);
         let what = call.what.clone();
         let (headers, _) = self.client.ask(call.body(body)).await?;
@@ -115,19 +117,19 @@ impl Upload {
     }
 
     async fn complete(&self, key: &str, id: &str, request: &WriteRequest, parts: Vec<Part>) -> Result<Option<String>> {
-        let call = Call::object(Method::POST, key).query("uploadId", id).body(xml::write(&Complete { parts })?);
+        let call = object(Method::POST, key).query("uploadId", id).body(xml::write(&Complete { parts })?);
         let call = if_absent(call.headers(&self.encryption.on_content), request)?;
         let what = call.what.clone();
         let (headers, body) = self.client.ask(call).await?;
         // The one answer whose success can hold an error: the status was sent before the work was done.
-        if xml::Failure::parse(&body).is_some() {
+        if Failure::parse(&body).is_some() {
             return Err(crate::error::from_answer(&what, 500, &headers, &body));
         }
         Ok(xml::read::<Completed>(&what, &body)?.etag.or_else(|| etag(&headers)))
     }
 
     async fn abort(self, key: Arc<str>, id: Arc<str>) {
-        let gone = self.client.ask(Call::object(Method::DELETE, &key).query("uploadId", &*id)).await;
+        let gone = self.client.ask(object(Method::DELETE, &key).query("uploadId", &*id)).await;
         match gone {
             Err(error) if error.code != "NoSuchUpload" => {
                 // What an abort cannot remove, the bucket's lifecycle rule for unfinished uploads must.
@@ -150,41 +152,6 @@ impl Upload {
         StorageError::invalid_input(format!(
             "PUT {key}: larger than {most} GiB, which is {MAX_PARTS} parts: raise `part-size`"
         ))
-    }
-}
-
-fn ended(part: std::result::Result<Result<Part>, JoinError>) -> Result<Part> {
-    match part {
-        Ok(result) => result,
-        Err(stopped) if stopped.is_panic() => Err(StorageError::from_panic(&*stopped.into_panic())),
-        Err(_) => Err(StorageError::new(ErrorKind::CANCELLED, "the plugin's runtime has stopped")),
-    }
-}
-
-/// Cuts a body into parts.
-struct Parts {
-    body: Body,
-    /// What the last chunk held beyond its part.
-    rest: Bytes,
-    part_bytes: u64,
-}
-
-impl Parts {
-    /// One part of the body; shorter only at its end, and then empty.
-    async fn next(&mut self) -> Result<Bytes> {
-        let part_bytes = usize::try_from(self.part_bytes).unwrap_or(usize::MAX);
-        let mut part = BytesMut::new();
-        while part.len() < part_bytes {
-            if self.rest.is_empty() {
-                match self.body.next().await? {
-                    Some(chunk) => self.rest = chunk,
-                    None => break,
-                }
-            }
-            let room = part_bytes - part.len();
-            part.extend_from_slice(&self.rest.split_to(room.min(self.rest.len())));
-        }
-        Ok(part.freeze())
     }
 }
 

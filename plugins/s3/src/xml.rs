@@ -1,6 +1,6 @@
 //! The XML bodies of the protocol.
 
-use litestream_sdk::{Result, StorageError};
+use litestream_sdk_http::xml;
 use serde::{Deserialize, Serialize};
 
 /// An error answer.
@@ -16,9 +16,8 @@ pub(crate) struct Failure {
 impl Failure {
     /// `None` if the body is something else: a success, or a page of some proxy.
     pub fn parse(body: &[u8]) -> Option<Failure> {
-        let text = std::str::from_utf8(body).ok()?;
         // Every success has another root element, and none of them a `Code`.
-        quick_xml::de::from_str(text).ok().filter(|failure: &Failure| !failure.code.is_empty())
+        xml::try_read(body).filter(|failure: &Failure| !failure.code.is_empty())
     }
 }
 
@@ -117,20 +116,4 @@ pub(crate) struct NotDeleted {
     pub code: String,
     #[serde(default)]
     pub message: String,
-}
-
-/// Reads an answer.
-pub(crate) fn read<T: for<'de> Deserialize<'de>>(what: &str, body: &[u8]) -> Result<T> {
-    let unreadable = |why: &dyn std::fmt::Display| {
-        StorageError::transient(format!("{what}: the store's answer is not the XML that was due: {why}"))
-    };
-    let text = std::str::from_utf8(body).map_err(|error| unreadable(&error))?;
-    quick_xml::de::from_str(text).map_err(|error| unreadable(&error))
-}
-
-/// Writes a request.
-pub(crate) fn write(request: &impl Serialize) -> Result<Vec<u8>> {
-    let text = quick_xml::se::to_string(request)
-        .map_err(|error| StorageError::invalid_input(format!("a request could not be written as XML: {error}")))?;
-    Ok(text.into_bytes())
 }

@@ -3,15 +3,14 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use litestream_sdk::{ErrorKind, Result, Secret, StorageError};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use litestream_sdk_http::call::IN_PATH;
+use litestream_sdk_http::exchange;
+use percent_encoding::utf8_percent_encode;
 use std::time::Duration;
 
 use crate::config::WebdavOptions;
 use crate::error;
 use crate::xml::{self, Resource};
-
-/// What stays as it is in an address.
-const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
 /// A server that takes no connection for so long is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -54,13 +53,7 @@ impl<'a> Call<'a> {
 
 impl Client {
     pub fn new(options: &WebdavOptions) -> Result<Client> {
-        let http = reqwest::Client::builder()
-            // Elsewhere the login would be somebody else's to read.
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .build()
-            .map_err(|failed| StorageError::permanent("the HTTP client could not be made").with_source(&failed))?;
+        let http = exchange::pool(|builder| builder.connect_timeout(CONNECT_TIMEOUT))?;
         let login = match (&options.webdav_username, &options.webdav_password) {
             (None, None) => None,
             (user, password) => {
@@ -83,7 +76,7 @@ impl Client {
         if let Some((user, password)) = &self.login {
             request = request.basic_auth(user, Some(password.expose()));
         }
-        let response = request.send().await.map_err(|error| error::from_transport(&call.what, error))?;
+        let response = request.send().await.map_err(|error| exchange::no_answer(&call.what, error))?;
         let status = response.status().as_u16();
         if response.status().is_success() || expected.contains(&status) {
             return Ok(response);
@@ -103,7 +96,7 @@ impl Client {
         if response.status() == 404 {
             return Ok(None);
         }
-        let body: Bytes = response.bytes().await.map_err(|error| error::from_transport(&what, error))?;
+        let body: Bytes = response.bytes().await.map_err(|error| exchange::no_answer(&what, error))?;
         xml::resources(&body).map(Some).map_err(|error| error.context(what))
     }
 

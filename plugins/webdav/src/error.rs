@@ -1,29 +1,19 @@
 //! Answers of a WebDAV server as error kinds: by the status, which is all that such servers have in common.
 
-use std::time::Duration;
-
 use http::HeaderMap;
 use litestream_sdk::{ErrorKind, StorageError};
+use litestream_sdk_http::refusal::{self, header};
 
 use crate::xml;
 
 /// An answer that is no success. `what` says which request, for people.
 pub(crate) fn from_answer(what: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> StorageError {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let reason = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
-    let mut text = xml::message(body).unwrap_or_else(|| format!("status {status} {}", reason.unwrap_or_default()));
-    text.truncate(text.trim_end().len());
-    if let Some(hint) = hint(status, header("www-authenticate")) {
-        text = format!("{text}: {hint}");
+    let said = xml::message(body).unwrap_or_default();
+    let mut error = refusal::error(what, kind_of(status), &said, status, headers);
+    if let Some(hint) = hint(status, header(headers, "www-authenticate")) {
+        error.message.push_str(&format!(": {hint}"));
     }
-    let mut error = StorageError::new(kind_of(status), format!("{what}: {text}")).with_http_status(status);
-    if let Some(id) = header("x-request-id") {
-        error = error.with_request_id(id);
-    }
-    match header("retry-after").and_then(|seconds| seconds.trim().parse().ok()) {
-        Some(seconds) => error.with_retry_after(Duration::from_secs(seconds)),
-        None => error,
-    }
+    error.with_request_id(header(headers, "x-request-id").unwrap_or_default())
 }
 
 fn hint(status: u16, asked: Option<&str>) -> Option<&'static str> {
@@ -39,29 +29,13 @@ fn hint(status: u16, asked: Option<&str>) -> Option<&'static str> {
 
 fn kind_of(status: u16) -> ErrorKind {
     match status {
-        401 => ErrorKind::UNAUTHENTICATED,
-        403 => ErrorKind::PERMISSION_DENIED,
-        404 | 410 => ErrorKind::NOT_FOUND,
-        412 => ErrorKind::CONFLICT,
-        413 | 414 | 416 => ErrorKind::INVALID_INPUT,
-        429 | 503 => ErrorKind::RATE_LIMITED,
-        // 423: somebody holds a lock, for a while.
-        408 | 423 | 425 | 500 | 502 => ErrorKind::TRANSIENT,
-        504 => ErrorKind::TIMEOUT,
-        507 => ErrorKind::STORAGE_FULL,
-        _ => ErrorKind::PERMANENT,
+        410 => ErrorKind::NOT_FOUND,
+        // Somebody holds a lock, for a while.
+        423 => ErrorKind::TRANSIENT,
+        // Not to be followed with a login, and nothing that a change of the request could cure.
+        300..=399 => ErrorKind::PERMANENT,
+        status => refusal::kind_of(status),
     }
-}
-
-/// No answer at all, or one that broke off.
-pub(crate) fn from_transport(what: &str, error: reqwest::Error) -> StorageError {
-    let kind = match &error {
-        error if error.is_builder() => ErrorKind::INVALID_INPUT,
-        error if error.is_timeout() => ErrorKind::TIMEOUT,
-        _ => ErrorKind::TRANSIENT,
-    };
-    let error = error.without_url();
-    StorageError::new(kind, format!("{what}: the server did not answer")).with_source(&error)
 }
 
 #[cfg(test)]
@@ -103,7 +77,7 @@ mod tests {
             </d:error>"#;
         let error = from_answer("PUT k", 503, &headers(&[("retry-after", "120"), ("x-request-id", "7f")]), body);
         assert_eq!(error.to_string(), "PUT k: System in maintenance mode. (HTTP 503, request 7f)");
-        assert_eq!(error.retry_after, Some(Duration::from_secs(120)));
+        assert_eq!(error.retry_after, Some(std::time::Duration::from_secs(120)));
     }
 
     #[test]

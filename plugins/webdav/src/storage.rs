@@ -17,7 +17,6 @@ use litestream_sdk::{
 use crate::client::{Call, Client};
 use crate::config::WebdavOptions;
 use crate::directories::{Known, Walk};
-use crate::error;
 use crate::range::{self, Held};
 use crate::upload::{path_of, upload};
 
@@ -100,7 +99,7 @@ fn modified(headers: &HeaderMap) -> Time {
 
 /// The bytes that were asked for, of an answer that may hold more on both sides.
 fn body(answer: reqwest::Response, what: String, held: Held) -> Body {
-    let chunks = answer.bytes_stream().map_err(move |error| error::from_transport(&what, error));
+    let chunks = answer.bytes_stream().map_err(move |error| litestream_sdk_http::exchange::no_answer(&what, error));
     let window = (held.skip, held.len.unwrap_or(u64::MAX));
     let cut = chunks.try_take_while({
         let mut left = held.skip.saturating_add(window.1);

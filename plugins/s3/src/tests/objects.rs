@@ -43,7 +43,7 @@ async fn nothing_is_left_of_an_upload_that_was_given_up() {
     let failed = bucket.write(asked, Body::new(broken)).await.unwrap_err();
     assert_eq!(failed.message, "the source broke");
     context.finish_cleaning(std::time::Duration::from_secs(60)).await;
-    let call = Call::bucket(Method::GET, "uploads").query("uploads", "").query("prefix", "given-up");
+    let call = crate::client::bucket(Method::GET, "uploads").query("uploads", "").query("prefix", "given-up");
     let (_, answer) = client(&request).ask(call).await.unwrap();
     let answer = String::from_utf8(answer.to_vec()).unwrap();
     assert!(!answer.contains("UploadId>"), "{answer}");
@@ -55,7 +55,7 @@ async fn nothing_is_left_of_an_upload_that_was_given_up() {
 async fn without_a_written_time_the_servers_counts() {
     let Some(server) = server() else { return };
     let request = request(server.address());
-    client(&request).ask(Call::object(Method::PUT, "foreign/a").body("x")).await.unwrap();
+    client(&request).ask(object(Method::PUT, "foreign/a").body("x")).await.unwrap();
     let bucket = open(&request).await;
     let stat = bucket.stat(&key("foreign/a")).await.unwrap();
     assert!(matches!(stat.time, Time::Server(_)), "{stat:?}");
