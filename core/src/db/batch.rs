@@ -9,6 +9,10 @@ use crate::ltx::Pgno;
 /// More than this is written out at once instead of waiting.
 pub(super) const LIMIT_BYTES: u64 = 4 << 20;
 
+/// The same while the write lock is held, where nothing can be written out: as much as an application without a pause
+/// commits until the lock is had, and no more than is read in some milliseconds.
+pub(super) const LOCKED_LIMIT_BYTES: u64 = 8 << 20;
+
 /// A stretch of one generation, newest version of each page.
 #[derive(Debug)]
 pub(super) struct Batch {

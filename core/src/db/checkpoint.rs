@@ -27,6 +27,9 @@ impl Db {
             // lock that could not be had is tried again sooner.
             self.lock_above = reached;
             self.last_rest = Some(clock::monotonic());
+            // Under the lock there must be room in memory for what is committed until it is had.
+            self.flush(report)?;
+            report.more |= self.copy(report)? == Copied::Limited;
             if !self.checkpoint_under_lock(report)? {
                 let step = self.settings.min_checkpoint_page_count;
                 self.lock_above.frames = reached.frames.saturating_sub(step - step / 8);
@@ -64,8 +67,8 @@ impl Db {
         }
     }
 
-    /// With the write lock held, nothing can be committed between the copy and the checkpoint. Gives up when the lock is
-    /// taken, or when more is left than fits into memory. False: the lock was not to be had.
+    /// With the write lock held, nothing can be committed between the copy and the checkpoint. False: the lock was not to be
+    /// had, or more had come meanwhile than fits into memory.
     fn checkpoint_under_lock(&mut self, report: &mut SyncReport) -> Result<bool> {
         let is_emergency = self.settings.truncate_page_n.is_some_and(|limit| self.reached().frames >= limit);
         let patience = if is_emergency { DbSettings::EMERGENCY_TIMEOUT } else { DbSettings::PROBE_TIMEOUT };
@@ -76,7 +79,7 @@ impl Db {
         let outcome = self.checkpoint_locked(report);
         self.release();
         report.write_lock_held += clock::monotonic().saturating_duration_since(locked);
-        outcome.map(|()| true)
+        outcome
     }
 
     /// A second connection with the write lock; `None` if somebody else had it all the time.
@@ -94,14 +97,15 @@ impl Db {
         }
     }
 
-    fn checkpoint_locked(&mut self, report: &mut SyncReport) -> Result<()> {
+    fn checkpoint_locked(&mut self, report: &mut SyncReport) -> Result<bool> {
         if self.copy_into_memory()? == Copied::NotNow {
-            return Ok(());
+            return Ok(false);
         }
         rules::passed(Step::Copied);
         self.move_mark(report)?;
         let reached = self.reached();
-        self.attached_mut().note_rest(reached)
+        self.attached_mut().note_rest(reached)?;
+        Ok(true)
     }
 
     /// Gives the space of a huge WAL file back. Everything in it is in the database and copied, and our mark at 0 keeps the

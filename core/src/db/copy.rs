@@ -65,7 +65,7 @@ impl Db {
             News::Lost(reason) => self.reread(Extent::Difference, reason, report).map(|()| Copied::All),
             News::Frames(from) => {
                 let stretch = Stretch::up_to(&header, from);
-                if self.take(&stretch)? {
+                if self.take(&stretch, batch::LIMIT_BYTES)? {
                     return Ok(Copied::All);
                 }
                 self.flush(report)?;
@@ -80,7 +80,7 @@ impl Db {
         match self.news(&header) {
             News::Nothing => Ok(Copied::All),
             News::Frames(from) => {
-                let taken = self.take(&Stretch::up_to(&header, from))?;
+                let taken = self.take(&Stretch::up_to(&header, from), batch::LOCKED_LIMIT_BYTES)?;
                 Ok(if taken { Copied::All } else { Copied::NotNow })
             }
             News::Emptied | News::Lost(_) => Ok(Copied::NotNow),
@@ -117,7 +117,7 @@ impl Db {
     }
 
     /// Whether a stretch is small enough to wait in memory, together with what waits already.
-    fn is_small(&self, stretch: &Stretch) -> bool {
+    fn is_small(&self, stretch: &Stretch, most: u64) -> bool {
         let attachment = self.attached();
         let start = match &attachment.pending {
             Some(batch) if batch.end.salt != stretch.to.salt => return false,
@@ -125,13 +125,13 @@ impl Db {
             None => stretch.from,
         };
         let bytes = Stretch { from: start, ..*stretch }.bytes(attachment.page_size);
-        bytes <= batch::LIMIT_BYTES && self.settings.max_sync_wal_bytes.is_none_or(|limit| bytes <= limit)
+        bytes <= most && self.settings.max_sync_wal_bytes.is_none_or(|limit| bytes <= limit)
     }
 
     /// Takes a small stretch into memory. False, with nothing changed: it is too large, or not to be had.
-    fn take(&mut self, stretch: &Stretch) -> Result<bool> {
+    fn take(&mut self, stretch: &Stretch, most: u64) -> Result<bool> {
         let old_commit = self.old_commit();
-        if !self.is_small(stretch) {
+        if !self.is_small(stretch, most) {
             return Ok(false);
         }
         let Some(taken) = optional(self.attached().take(stretch, old_commit), &self.files.path)? else {
