@@ -121,13 +121,15 @@ fn h40_clock_jumps_back_and_forward() {
         directories.iter().for_each(|directory| set_times(directory, distance));
         let (before, merged) = (scene.replica.max_txid(), scene.replica.level(1).last().map_or(0, |file| file.1));
         let mut daemon = scene.daemon(&config);
-        daemon.wait_until("a compaction of something new", |_| {
+        daemon.wait_until("a compaction of something new, and a snapshot", |_| {
             scene.add_rows(1);
-            scene.replica.max_txid() > before + 2 && scene.replica.level(1).last().is_some_and(|file| file.1 > merged)
+            scene.replica.max_txid() > before + 2
+                && scene.replica.level(1).last().is_some_and(|file| file.1 > merged)
+                && !scene.replica.level(9).is_empty()
         });
         daemon.stop();
         let files = scene.replica.level(0);
-        assert!(!files.is_empty() && !scene.replica.level(9).is_empty());
+        assert!(!files.is_empty());
         assert!(files.windows(2).all(|pair| pair[1].0 == pair[0].1 + 1), "no hole: {files:?}");
         scene.assert_restores();
     }

@@ -4,6 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 
 use anyhow::Context;
+use rustix::thread::disable_transparent_huge_pages;
 use tokio::process::{Child, Command};
 
 use crate::signals::Received;
@@ -30,7 +31,10 @@ impl ExecChild {
     pub fn start(words: &[String]) -> anyhow::Result<ExecChild> {
         let (program, arguments) =
             words.split_first().context("cannot parse exec command: invalid command line string")?;
+        // What `main` said of huge pages would hold for the application as well.
+        let _ = disable_transparent_huge_pages(false);
         let started = Command::new(program).args(arguments).stdin(Stdio::null()).spawn();
+        let _ = disable_transparent_huge_pages(true);
         let child = started.with_context(|| format!("cannot start exec command: {program:?}"))?;
         Ok(ExecChild { child })
     }
