@@ -1,6 +1,5 @@
 //! Applications that never pause.
 
-use std::fs;
 use std::os::unix::fs::FileExt;
 
 use super::*;
