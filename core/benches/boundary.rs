@@ -28,6 +28,10 @@ use litestream_sdk::{
     async_trait, options,
 };
 
+/// The program's; a loaded library has its own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CALLS: u32 = 2_000;
 const CHUNK: usize = 1 << 20;
 const CHUNKS: u64 = 256;

@@ -26,6 +26,7 @@ mod destination;
 mod due;
 mod entry;
 mod explain;
+mod flood;
 mod health;
 mod hot_set;
 mod jobs;

@@ -20,6 +20,7 @@ use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use crate::discovery::Scope;
 
 use super::entry::{Entry, EntryTarget};
+use super::flood::Flood;
 use super::membership::RescanRequests;
 use super::record::EntryId;
 use super::scheduler::Pace;
@@ -62,7 +63,9 @@ pub fn start(
     sweep: Duration,
 ) -> std::io::Result<Watches> {
     let (commands, receiver) = channel();
-    let listener = Listener { shared: Arc::downgrade(shared), requests: requests.clone(), commands: commands.clone() };
+    let (commands_later, flood) = (commands.clone(), Flood::default());
+    let mut listener =
+        Listener { shared: Arc::downgrade(shared), requests: requests.clone(), commands: commands_later, flood };
     let watcher = notify::recommended_watcher(move |event| listener.hear(event));
     let watcher = match watcher {
         Ok(watcher) => watcher,
@@ -220,16 +223,21 @@ struct Listener {
     shared: Weak<Shared>,
     requests: RescanRequests,
     commands: Sender<Command>,
+    flood: Flood,
 }
 
 impl Listener {
-    fn hear(&self, event: notify::Result<Event>) {
+    fn hear(&mut self, event: notify::Result<Event>) {
         let Some(shared) = self.shared.upgrade() else { return };
         match event {
             Ok(event) if event.need_rescan() => self.lost_events(&shared),
             Ok(event) => {
                 for path in &event.paths {
                     self.hear_of(&shared, event.kind, path);
+                }
+                drop(shared);
+                if let Some(pause) = event.paths.first().and_then(|path| self.flood.heard(path)) {
+                    std::thread::sleep(pause);
                 }
             }
             Err(error) => {
