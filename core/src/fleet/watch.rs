@@ -17,6 +17,7 @@ use std::time::Duration;
 use notify::event::{CreateKind, EventKind, ModifyKind, RemoveKind};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 
+use crate::clock;
 use crate::discovery::Scope;
 
 use super::entry::{Entry, EntryTarget};
@@ -237,7 +238,7 @@ impl Listener {
                 }
                 drop(shared);
                 if let Some(pause) = event.paths.first().and_then(|path| self.flood.heard(path)) {
-                    std::thread::sleep(pause);
+                    clock::sleep(pause);
                 }
             }
             Err(error) => {
