@@ -9,6 +9,7 @@ mod interop;
 mod nats;
 mod oss;
 mod s3;
+mod secrets;
 mod sftp;
 mod webdav;
 

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use litestream_test_servers::{Proxy, Server, nats, nats_with_login};
 
-use super::{Backend, a_directory_is_lost_and_restored, faults, interop};
+use super::{Backend, a_directory_is_lost_and_restored, faults, interop, secrets};
 use crate::harness::*;
 
 const USER: &str = "backup";
@@ -69,42 +69,19 @@ fn a_server_that_fails_is_waited_for_without_a_restart() {
     faults::a_connection_that_breaks_is_waited_for(&proxy, &through_proxy, &direct);
 }
 
-/// In the build that users have: beside the other plugins, and encrypted. The password is in no log at the finest level, in
-/// no error, and in no description of the configuration.
+/// In the build that users have: beside the other plugins, and encrypted.
 #[test]
 fn it_logs_in_over_tls_and_the_password_is_shown_nowhere() {
     let Some(server) = nats_with_login(&["secrets"], USER, PASSWORD) else { return };
-    let (sandbox, program) = (Sandbox::new(), Program::ours());
-    let database = sandbox.database("app.db");
-    let authority = server.dir().join("cert.pem");
-    let config = |address: &str, password: &str| {
-        let url = format!("nats://{USER}:{password}@{address}/secrets");
-        let replica = format!("      url: {url}\n      tls: true\n      root-cas: [{}]\n", authority.display());
-        sandbox.config(&format!("logging:\n  level: trace\ndbs:\n  - path: ROOT/app.db\n    replica:\n{replica}"))
+    let url = format!("nats://{USER}:{PASSWORD}@{}/secrets", server.address());
+    let replica = format!("url: {url}\ntls: true\nroot-cas: [{}]\n", server.dir().join("cert.pem").display());
+    let backend = Backend {
+        plugin: "nats",
+        replica: Box::new(move |_| replica.clone()),
+        url: Box::new(move |_| url.clone()),
+        env: vec![],
     };
-    let right = config(&server.address(), PASSWORD);
-    let wrong = config(&server.address(), &format!("wrong-{PASSWORD}"));
-    let output = sandbox.fresh("restored.db");
-    let mut texts = String::new();
-    for (config, command, works) in [
-        (&right, vec!["replicate", "-once", "-config"], true),
-        (&right, vec!["config", "explain", "-config"], true),
-        (&wrong, vec!["replicate", "-once", "-config"], false),
-        (&right, vec!["restore", "-o", output.to_str().unwrap(), "-config"], true),
-    ] {
-        let mut args = [command.as_slice(), &[config.to_str().unwrap()]].concat();
-        if command[0] == "restore" {
-            args.push(database.to_str().unwrap());
-        }
-        let finished = program.run(&sandbox, &args);
-        assert_eq!(finished.status.success(), works, "{finished}");
-        texts.push_str(&finished.text());
-    }
-    assert_same(&database, &output);
-    assert!(texts.contains("TRACE") || texts.contains("level=DEBUG"), "the finest level is on: {texts}");
-    assert!(texts.contains("authorization violation"), "the wrong password is refused: {texts}");
-    let at = texts.find(PASSWORD);
-    assert_eq!(at, None, "{}", at.map_or("", |at| &texts[at.saturating_sub(300)..at]));
+    secrets::it_is_shown_nowhere(&backend, PASSWORD);
 }
 
 /// A certificate that nobody has signed whom we know.

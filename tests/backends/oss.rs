@@ -2,7 +2,7 @@
 
 use litestream_test_servers::{OSS_BUCKET, OSS_KEY, OSS_REGION, OSS_SECRET, Proxy, oss_fake};
 
-use super::{Backend, a_directory_is_lost_and_restored, faults, interop};
+use super::{Backend, a_directory_is_lost_and_restored, faults, interop, secrets};
 use crate::harness::*;
 
 /// The bucket of a fake at this address.
@@ -46,4 +46,10 @@ fn a_store_that_fails_is_waited_for_without_a_restart() {
     let proxy = Proxy::http(server.address().to_string());
     let (through_proxy, direct) = (backend(proxy.address()), backend(server.address()));
     faults::a_store_that_fails_is_waited_for(&proxy, &through_proxy, &direct, "PUT");
+}
+
+#[test]
+fn the_secret_is_shown_nowhere() {
+    let server = oss_fake();
+    secrets::it_is_shown_nowhere(&backend(server.address()), OSS_SECRET);
 }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use litestream_test_servers::{Proxy, Server, rclone_webdav};
 
-use super::{Backend, a_directory_is_lost_and_restored, faults, interop};
+use super::{Backend, a_directory_is_lost_and_restored, faults, interop, secrets};
 use crate::harness::*;
 
 const PASSWORD: &str = "secret-password-of-the-test-server";
@@ -55,4 +55,11 @@ fn a_server_that_fails_is_waited_for_without_a_restart() {
     let proxy = Proxy::http(server.address());
     let (through_proxy, direct) = (backend(proxy.address(), "faults"), backend(server.address(), "faults"));
     faults::a_store_that_fails_is_waited_for(&proxy, &through_proxy, &direct, "PUT");
+}
+
+#[test]
+fn the_password_is_shown_nowhere() {
+    let Some(server) = server() else { return };
+    let backend = backend(server.address(), "secrets");
+    secrets::it_is_shown_nowhere(&backend, PASSWORD);
 }
