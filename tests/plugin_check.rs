@@ -2,7 +2,9 @@
 //! cannot even begin.
 
 use std::fs;
-use std::process::Stdio;
+use std::io::{Write, stderr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -137,12 +139,49 @@ fn what_cannot_be_checked_is_said_before_anything_is_written() {
 fn a_plugin_built_outside_this_workspace_keeps_every_promise() {
     let Some(library) = std::env::var_os("LITESTREAM_TEST_KV_PLUGIN") else {
         assert!(std::env::var("CI").as_deref() != Ok("true"), "scripts/test.sh builds examples/plugin-kv first");
-        eprintln!("SKIPPED: examples/plugin-kv is not built: run scripts/test.sh");
+        skipped("examples/plugin-kv is not built: run scripts/test.sh");
         return;
     };
+    keeps_every_promise(&fs::read(library).unwrap());
+}
+
+/// What has been built once must load for ever: these libraries were, and are never built again (see
+/// `tests/released/README.md`). If this fails, the program or the SDK has broken every plugin that users have.
+#[test]
+fn a_plugin_built_with_every_earlier_sdk_keeps_every_promise() {
+    let released = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/released"));
+    let kept: Vec<PathBuf> = fs::read_dir(released).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let kept: Vec<&PathBuf> = kept.iter().filter(|path| path.extension().is_some_and(|end| end == "xz")).collect();
+    assert!(!kept.is_empty(), "{} holds no plugin", released.display());
+    let here = format!(".{}-{}.so.xz", std::env::consts::ARCH, std::env::consts::OS);
+    for path in kept {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if !name.ends_with(&here) {
+            skipped(&format!("{name} was built for another machine than this, {here}"));
+            continue;
+        }
+        println!("{name}");
+        keeps_every_promise(&unpacked(path));
+    }
+}
+
+/// Not by `println!`: the test runner keeps that to itself when a test passes.
+fn skipped(why: &str) {
+    let _ = writeln!(stderr(), "\nSKIPPED: {why}");
+}
+
+fn unpacked(path: &Path) -> Vec<u8> {
+    let program = "import lzma, sys; sys.stdout.buffer.write(lzma.open(sys.argv[1]).read())";
+    let output = Command::new("python3").args(["-c", program]).arg(path).output().expect("the tests need python3");
+    assert!(output.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// A build of `examples/plugin-kv`, whole.
+fn keeps_every_promise(library: &[u8]) {
     let sandbox = Sandbox::new();
     let plugins = sandbox.mkdir("plugins");
-    fs::copy(library, plugins.join(plugin_file_name("kv"))).unwrap();
+    fs::write(plugins.join(plugin_file_name("kv")), library).unwrap();
     let url = format!("kv://{}?prefix=some/where", sandbox.text("replicas.redb"));
     let finished = check(&sandbox, &["-json", "-plugin-dir", plugins.to_str().unwrap(), &url]);
     assert_eq!(finished.code(), 0, "{finished}");
