@@ -515,3 +515,40 @@ fn with_more_databases_than_the_bound_only_the_remarkable_have_series() {
         daemon.stop();
     }
 }
+
+#[test]
+fn status_of_a_daemon_counts_everything_and_fails_if_anything_is_not_protected() {
+    let mut scene = Scene::new();
+    ours_only!(scene.program, "its status asks no daemon");
+    scene.control("sync", &["-wait", scene.path()]);
+    let well = scene.control("status", &[]);
+    assert_eq!(well.code(), 0, "{well}");
+    assert!(well.stdout.starts_with("databases: 1\n") && well.stdout.contains("  quarantined: 0\n"), "{well}");
+    let json = scene.control("status", &["-json", "-behind", "1m"]).json();
+    assert_eq!((&json["totals"]["databases"], &json["totals"]["unprotected"]), (&1.into(), &0.into()), "{json}");
+    assert_eq!((&json["totals"]["behind_seconds"], &json["databases"][0]["lag_seconds"]), (&60.0.into(), &0.0.into()));
+    assert_eq!(json["databases"][0]["path"], scene.path());
+
+    let replica = scene.sandbox.path("replica/ltx");
+    std::fs::rename(&replica, scene.sandbox.path("away")).unwrap();
+    std::fs::write(&replica, "in the way").unwrap();
+    scene.sandbox.add_rows("app.db", 1);
+    let (program, sandbox) = (scene.program.clone(), &scene.sandbox);
+    let socket = sandbox.text("control.sock");
+    scene.daemon.wait_until("the failure", |_| {
+        let finished = program.run(sandbox, &["status", "-json", "-socket", &socket]);
+        let json = finished.json();
+        let fails = json["totals"]["quarantined"] == 1;
+        if fails {
+            finished.refused_with("not protected: 1");
+            assert!(json["databases"][0]["lag_seconds"].as_f64() > Some(0.0), "{json}");
+            assert!(json["databases"][0]["error"].is_string(), "{json}");
+        }
+        fails
+    });
+    std::fs::remove_file(&replica).unwrap();
+    std::fs::rename(scene.sandbox.path("away"), &replica).unwrap();
+    scene.daemon.wait_until("the recovery", |_| program.run(sandbox, &["status", "-socket", &socket]).code() == 0);
+    scene.control("stop", &[scene.path()]);
+    scene.control("status", &[]).refused_with("not protected: 1");
+}

@@ -16,7 +16,7 @@
 //! | who works when? | `scheduler/`, `due.rs`, `back_off.rs`, `hot_set.rs` |
 //! | which files belong to the fleet? | `start.rs`, `reload/`, `registration.rs`, `membership.rs`, `owners.rs` |
 //! | how is a change noticed? | `watch.rs`, `scheduler/sweep.rs` |
-//! | what is shown of it? | `status.rs`, `explain.rs`, `worst.rs`, `health.rs` |
+//! | what is shown of it? | `status.rs`, `summary.rs`, `explain.rs`, `worst.rs`, `health.rs` |
 //! | what is uploaded, merged, deleted? | `upload.rs`, `levels.rs`, `jobs.rs`, `merge.rs`, `compaction.rs`, `snapshot.rs`, `retention.rs` |
 //! | how does it end? | `once.rs`, `shutdown.rs` |
 
@@ -51,6 +51,7 @@ mod shutdown;
 mod snapshot;
 mod start;
 mod status;
+mod summary;
 mod table;
 mod tasks;
 mod upload;
@@ -79,6 +80,7 @@ pub use requests::RequestError;
 pub use shutdown::{ShutdownReport, ShutdownRequest};
 pub use start::{FleetParts, Mode, StartError};
 pub use status::{DatabaseStatus, Progress, StatusRow};
+pub use summary::{Standing, Summary};
 pub use waiters::Synced;
 
 /// A running fleet. Dropping it without [`Fleet::shutdown`] ends its threads, without a last sync.

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::ltx::Txid;
 use crate::metrics::{DatabaseMetrics, FleetReading};
 
+use super::due::Tick;
 use super::record::{DbId, Flags, Lane, Phase, Record};
 use super::registration::failure_of;
 use super::shared::{Shared, State};
@@ -72,6 +74,8 @@ pub struct StatusRow {
     pub attached: bool,
     /// The replica is known to hold everything that was copied.
     pub uploaded: bool,
+    /// For how long something that was copied has not been on the replica.
+    pub lag: Duration,
     /// Something is being done with it.
     pub busy: bool,
     /// What is being done with it, if anything: `sync`, `upload` or `levels`.
@@ -120,8 +124,9 @@ impl Shared {
             let entry = entries.get(record.entry.0 as usize);
             entry.map_or_else(String::new, |entry| entry.destination.kind().to_owned())
         };
+        let now = self.now();
         self.look(|state| {
-            state.scheduler.table.iter().map(|(id, record)| row(state, id, record, kind(record))).collect()
+            state.scheduler.table.iter().map(|(id, record)| row(state, id, record, kind(record), now)).collect()
         })
     }
 
@@ -129,7 +134,8 @@ impl Shared {
     pub fn row(self: &Arc<Self>, id: DbId) -> Option<StatusRow> {
         let entry = self.look(|state| state.scheduler.table.get(id).map(|record| record.entry))?;
         let kind = self.entry(entry).map(|entry| entry.destination.kind().to_owned()).unwrap_or_default();
-        self.look(|state| state.scheduler.table.get(id).map(|record| row(state, id, record, kind)))
+        let now = self.now();
+        self.look(|state| state.scheduler.table.get(id).map(|record| row(state, id, record, kind, now)))
     }
 
     /// What of the fleet is read when its metrics are asked for: databases by state, those that are refused too, and the
@@ -187,7 +193,7 @@ fn status_of(record: &Record) -> DatabaseStatus {
     }
 }
 
-fn row(state: &State, id: DbId, record: &Record, replica_type: String) -> StatusRow {
+fn row(state: &State, id: DbId, record: &Record, replica_type: String, now: Tick) -> StatusRow {
     StatusRow {
         path: state.scheduler.table.path(id),
         replica_type,
@@ -196,6 +202,7 @@ fn row(state: &State, id: DbId, record: &Record, replica_type: String) -> Status
         replica_txid: record.levels.position(),
         attached: record.flags.has(Flags::HOT),
         uploaded: record.uploaded(),
+        lag: record.lag(now),
         busy: record.lanes.iter().any(|lane| lane.phase == Phase::Running),
         operation: Lane::ALL.into_iter().find(|lane| record.lane(*lane).phase == Phase::Running).map(Lane::name),
         synced_wal_offset: record.metrics.as_ref().map_or(0, DatabaseMetrics::wal_size),

@@ -22,6 +22,7 @@ mod register;
 mod registrations;
 mod request;
 mod socket;
+mod status;
 mod sync;
 mod sync_status;
 mod txid;
@@ -143,6 +144,7 @@ fn control_routes(control: Arc<Control>) -> Router {
         .route("/list", get(list::list))
         .route("/register", post(register::register))
         .route("/start", post(lifecycle::start))
+        .route("/status", get(status::status))
         .route("/stop", post(lifecycle::stop))
         .route("/sync", post(sync::sync))
         .route("/txid", get(txid::txid))

@@ -1,4 +1,7 @@
-//! `status`: how far each database has been copied into local state. Asks no daemon and no storage.
+//! `status`: how far each database has been copied into local state. Asks no daemon and no storage, except with `-socket`
+//! (see [`daemon`]).
+
+mod daemon;
 
 use std::fs;
 use std::io::ErrorKind;
@@ -10,20 +13,29 @@ use litestream_core::ltx::Txid;
 use serde::Serialize;
 
 use super::JSON;
-use crate::args::{Args, Command, Example};
+use crate::args::{Args, Command, Example, Flag, Kind};
+use crate::control::{SHORT_TIMEOUT, SOCKET};
 use crate::exit_code::Exit;
 use crate::inventory::{self, Listed};
 use crate::output;
 use crate::setup::{self, CONFIG, LENIENT, NO_EXPAND_ENV, PLUGIN_DIR};
 
-/// `status [-json] [DB_PATH]`.
+/// With `-socket`: what counts as behind.
+const BEHIND: Flag =
+    Flag::value("behind", Kind::Duration, "DURATION", "With -socket: how far a replica may be behind.").default("10s");
+
+/// With `-socket`: how much is listed.
+const LIMIT: Flag =
+    Flag::value("limit", Kind::Integer, "NUMBER", "With -socket: databases to list; 0 lists all.").default("50");
+
+/// `status [-json] [DB_PATH]`, `status -socket PATH [-json]`.
 pub const COMMAND: Command = Command {
     name: "status",
     deprecated_alias: None,
     summary: "display replication status for databases",
     about: "The status command displays the replication status of databases.",
-    synopsis: &["[arguments] [DB_PATH]"],
-    flags: &[&CONFIG, &JSON, &NO_EXPAND_ENV, &LENIENT, &PLUGIN_DIR],
+    synopsis: &["[arguments] [DB_PATH]", "[arguments] -socket PATH"],
+    flags: &[&CONFIG, &JSON, &NO_EXPAND_ENV, &LENIENT, &PLUGIN_DIR, &SOCKET, &SHORT_TIMEOUT, &BEHIND, &LIMIT],
     notes: "If a database path is provided, only that database's status is shown.\n\
             Otherwise, all configured databases are displayed; directories are searched.\n\
             \n\
@@ -33,10 +45,15 @@ pub const COMMAND: Command = Command {
             local txid    Latest local transaction ID\n  \
             wal size      Current WAL file size\n\
             \n\
-            Note: what has reached the replica is listed by the ltx command.",
+            Note: what has reached the replica is listed by the ltx command.\n\
+            \n\
+            With -socket the daemon there is asked: totals over all its databases, then the databases,\n\
+            those whose replicas lag most first, and what was found and is not replicated. The exit\n\
+            code is 1 unless every one of them is on its replica, or no further behind than -behind.",
     examples: &[
         Example { what: "Every database", line: "status" },
         Example { what: "One of them, as JSON", line: "status -json /path/to/db" },
+        Example { what: "Whether a daemon protects everything", line: "status -socket /var/run/litestream.sock" },
     ],
     run,
 };
@@ -50,6 +67,9 @@ struct Row {
 }
 
 fn run(args: &Args) -> anyhow::Result<Exit> {
+    if args.is_given(&SOCKET) {
+        return daemon::run(args);
+    }
     let environment = Environment::of_process();
     let loaded = setup::load_for_report(args, &environment)?;
     let wanted = args.positionals.first().map(PathBuf::from);
