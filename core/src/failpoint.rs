@@ -13,7 +13,7 @@
 
 /// Every name. A hit of another one is a mistake.
 #[cfg(feature = "failpoints")]
-pub const NAMES: [&str; 26] = [
+pub const NAMES: [&str; 27] = [
     // The engine's steps.
     "judged",
     "looking",
@@ -43,6 +43,7 @@ pub const NAMES: [&str; 26] = [
     "storage-write",
     "storage-write-chunk",
     "storage-delete",
+    "storage-copy",
 ];
 
 /// Does something that a crash may precede or follow.

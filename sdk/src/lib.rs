@@ -45,8 +45,8 @@ pub use options::{Secret, Size};
 pub use storage::{Plugin, Storage};
 pub use tokio;
 pub use types::{
-    Body, Capability, DbPath, Entry, ListMode, ListRequest, Location, ObjectInfo, ObjectKey, Page, Pages, ReadRequest,
-    ReplicaPath, ShownBytes, Time, Timestamp, WriteRequest,
+    Body, Capability, CopyRequest, DbPath, Entry, ListMode, ListRequest, Location, ObjectInfo, ObjectKey, Page, Pages,
+    ReadRequest, ReplicaPath, ShownBytes, Time, Timestamp, WriteRequest,
 };
 
 /// What the macros expand to. Not for authors.

@@ -7,8 +7,8 @@ use crate::error::{Result, StorageError};
 use crate::export::Exported;
 use crate::storage::{Plugin, Storage};
 use crate::types::{
-    Body, Capability, DbPath, ListRequest, Location, ObjectInfo, ObjectKey, Pages, ReadRequest, ReplicaPath, Time,
-    Timestamp, WriteRequest,
+    Body, Capability, CopyRequest, DbPath, ListRequest, Location, ObjectInfo, ObjectKey, Pages, ReadRequest,
+    ReplicaPath, Time, Timestamp, WriteRequest,
 };
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -90,7 +90,8 @@ impl Storage for MemoryStorage {
             | Capability::ROLL_UP
             | Capability::BYTE_NAMES
             | Capability::LEADING_SLASH
-            | Capability::SEEK_LIST;
+            | Capability::SEEK_LIST
+            | Capability::COPY;
         Capability::new(bits).with_max_in_flight(64)
     }
 
@@ -151,6 +152,19 @@ impl Storage for MemoryStorage {
             objects.remove(key.as_bytes());
         }
         Ok(vec![Ok(()); keys.len()])
+    }
+
+    async fn extension(&self, operation: &str, args: Bytes) -> Result<Bytes> {
+        if operation != CopyRequest::OPERATION {
+            return Err(StorageError::unsupported(format_args!("operation `{operation}`")));
+        }
+        let CopyRequest { from, to } = CopyRequest::from_args(&args)?;
+        let mut objects = self.objects();
+        let original = objects.get(from.as_bytes()).ok_or_else(|| StorageError::not_found(&from))?;
+        let version = self.shared.versions.fetch_add(1, Ordering::Relaxed) + 1;
+        let copy = Object { data: original.data.clone(), time: original.time, version };
+        objects.insert(to.as_bytes().to_vec(), copy);
+        Ok(Bytes::new())
     }
 }
 

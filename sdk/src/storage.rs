@@ -151,7 +151,8 @@ pub trait Storage: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Operations of later days, by name. Names that begin with `sdk.` are the SDK's own and do not come here.
+    /// Operations of later days, by name. Names that begin with `sdk.` are the SDK's own and do not come here. So far there
+    /// is one, [`CopyRequest`](crate::CopyRequest), for stores that claim `Capability::COPY`.
     ///
     /// # Errors
     /// UNSUPPORTED for every name this plugin does not know.

@@ -61,6 +61,44 @@ fn h16_a_truncated_last_local_file_is_refused_and_recovered_from_when_allowed() 
     scene.assert_restores();
 }
 
+/// The disk with the local state answers EIO to every fsync for a while.
+#[test]
+fn an_input_output_error_of_the_local_disk_is_said_and_waited_out() {
+    let scene = Scene::new();
+    ours_only!(scene.program, "it is a static program: its fsync cannot be replaced");
+    let (library, broken) = (scene.sandbox.path("eio.so"), scene.sandbox.path("broken"));
+    let source = scene.sandbox.write("eio.c", include_str!("eio.c"));
+    let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let built = Command::new(compiler).args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).status();
+    assert!(built.expect("a C compiler, which SQLite needs, too").success());
+    let other = scene.sandbox.database("other.db");
+    let entry = "  - path: ROOT/other.db\n    monitor-interval: 20ms\n    meta-path: ROOT/elsewhere
+    replica: { path: ROOT/other, sync-interval: 20ms }";
+    let config = scene.config("", "", entry);
+    let mut command = scene.program.command(&scene.sandbox, &["replicate", "-config", config.to_str().unwrap()]);
+    command.env("LD_PRELOAD", &library).env("LITESTREAM_TEST_EIO", &broken);
+    command.env("LITESTREAM_TEST_EIO_BELOW", scene.sandbox.path(".app.db-litestream"));
+    let mut daemon = Daemon::start(command, &scene.sandbox);
+    daemon.wait_until("the first file", |_| scene.replica.max_txid() > 0);
+    let before = scene.replica.max_txid();
+    fs::write(&broken, "").unwrap();
+    scene.add_rows(3);
+    daemon.wait_for_log("Input/output error");
+    let others = FileReplica::at(scene.sandbox.path("other"));
+    let present = others.max_txid();
+    scene.sandbox.add_rows("other.db", 1);
+    daemon.wait_until("the other database", |_| others.max_txid() > present);
+    scene.add_rows(3);
+    assert_eq!(scene.replica.max_txid(), before, "nothing that is not safe on the disk goes to the replica");
+    fs::remove_file(&broken).unwrap();
+    scene.wait_restorable();
+    daemon.stop();
+    scene.assert_restores();
+    assert_same(&other, &scene.program.restore(&scene.sandbox, &scene.sandbox.url("other"), &[]));
+    let files = scene.replica.level(0);
+    assert!(files.windows(2).all(|pair| pair[1].0 == pair[0].1 + 1), "no hole: {files:?}");
+}
+
 #[test]
 fn h38_enospc_on_replica() {
     let scene = Scene::new();

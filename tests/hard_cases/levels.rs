@@ -43,6 +43,27 @@ fn retention_keeps_what_every_level_needs_and_deletes_the_rest() {
     }
 }
 
+/// Files climb to the highest level, many of them alone and so copied by the storage. The reference restores them as well.
+#[test]
+fn eight_levels_lead_where_level_0_led() {
+    let scene = Scene::new();
+    let levels = "  - interval: 1s\n".repeat(8);
+    let retention = "snapshot:\n  interval: 1h\nl0-retention: 1s\nl0-retention-check-interval: 1s";
+    let mut daemon = scene.daemon(&scene.config(&format!("levels:\n{levels}{retention}"), "", ""));
+    watch_until(&scene, &mut daemon, "two files of level 8", || scene.replica.level(8).len() > 1);
+    scene.wait_restorable();
+    daemon.stop();
+    scene.assert_restores();
+    let reference = reference_or_skip!();
+    let url = scene.sandbox.url("replica");
+    assert_same(&scene.database, &reference.restore(&scene.sandbox, &url, &[]));
+    for (_, max) in scene.replica.level(8) {
+        let at = ["-txid", &format!("{max:016x}")];
+        let ours = scene.program.restore(&scene.sandbox, &url, &at);
+        assert_same(&ours, &reference.restore(&scene.sandbox, &url, &at));
+    }
+}
+
 #[test]
 fn h57_retention_disabled() {
     let scene = Scene::new();

@@ -9,6 +9,7 @@ mod replicas;
 mod restores;
 mod table;
 mod uploads;
+mod watches;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

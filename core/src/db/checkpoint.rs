@@ -1,7 +1,8 @@
 //! Checkpoints under the write lock, for the case that hand-overs do not shrink the WAL: an application that commits without a
 //! pause always has one commit behind our mark. And the emergency truncation of a WAL file that grew huge.
 //!
-//! The lock is held for one small copy into memory and one passive checkpoint of what is left, and is hardly waited for.
+//! The lock is held for one small copy into memory and one passive checkpoint of what is left, and is hardly waited for. Much is
+//! moved into the database by the hand-over, without the lock.
 
 use std::time::Duration;
 
@@ -13,7 +14,11 @@ use super::report::{Checkpoint, CheckpointMode, SyncReport};
 use super::rules::{self, Rule, Step};
 use super::{Db, DbSettings, preflight};
 use crate::clock;
-use crate::sqlite::frame_offset;
+use crate::sqlite::{frame_len, frame_offset};
+
+/// WAL bytes that a checkpoint under the lock may move: what applications without a pause commit between the hand-over and the
+/// moment at which the lock is had. More was in place before, and is moved by the next hand-over.
+const MOVED_LIMIT_BYTES: u64 = 64 << 20;
 
 impl Db {
     /// Decides, after a hand-over, whether more is needed, and does it.
@@ -68,7 +73,8 @@ impl Db {
     }
 
     /// With the write lock held, nothing can be committed between the copy and the checkpoint. False: the lock was not to be
-    /// had, or more had come meanwhile than fits into memory.
+    /// had, or more had come meanwhile than fits into memory, or more is left to move than is done soon: a reader that had
+    /// kept a large WAL in place may end this very moment.
     fn checkpoint_under_lock(&mut self, report: &mut SyncReport) -> Result<bool> {
         let is_emergency = self.settings.truncate_page_n.is_some_and(|limit| self.reached().frames >= limit);
         let patience = if is_emergency { DbSettings::EMERGENCY_TIMEOUT } else { DbSettings::PROBE_TIMEOUT };
@@ -98,7 +104,7 @@ impl Db {
     }
 
     fn checkpoint_locked(&mut self, report: &mut SyncReport) -> Result<bool> {
-        if self.copy_into_memory()? == Copied::NotNow {
+        if self.copy_into_memory()? == Copied::NotNow || !self.is_nearly_folded()? {
             return Ok(false);
         }
         rules::passed(Step::Copied);
@@ -106,6 +112,13 @@ impl Db {
         let reached = self.reached();
         self.attached_mut().note_rest(reached)?;
         Ok(true)
+    }
+
+    /// Whether a checkpoint has little to move.
+    fn is_nearly_folded(&self) -> Result<bool> {
+        let header = self.attached().header()?;
+        let left = u64::from(header.frames.saturating_sub(header.backfilled));
+        Ok(left * frame_len(self.attached().page_size) <= MOVED_LIMIT_BYTES)
     }
 
     /// Gives the space of a huge WAL file back. Everything in it is in the database and copied, and our mark at 0 keeps the

@@ -30,14 +30,24 @@ pub async fn run(work: &LevelsWork, level: Level, context: &JobContext<'_>) -> R
         return Err(JobError::Lost(reason));
     }
     inputs.truncate(MAX_INPUTS);
-    let merged = merge::merge(context.client, context.meta, &inputs).await?;
-    let name = FileName::of(&merged.header);
-    context.client.write_file(level, name, merged.header.timestamp, false, &merged.spool).await?;
-    context.report("compaction complete", work, level, name, merged.spool.len());
+    let (name, bytes) = match &inputs[..] {
+        // What is at level 1 or above would come out of a merge as it went in. Files of level 0 go the long way: our own
+        // copies are read, so damage to one on the replica does not spread.
+        [only] if only.level > Level::RAW && context.client.promote(only, level).await => (only.file_name(), only.size),
+        inputs => merged(inputs, level, context).await?,
+    };
+    context.report("compaction complete", work, level, name, bytes);
     if context.verify {
         context.verify_level(work, level).await?;
     }
     Ok(LevelsEnd::Compacted { level, max: name.max_txid })
+}
+
+async fn merged(inputs: &[LtxInfo], level: Level, context: &JobContext<'_>) -> Result<(FileName, u64), JobError> {
+    let merged = merge::merge(context.client, context.meta, inputs).await?;
+    let name = FileName::of(&merged.header);
+    context.client.write_file(level, name, merged.header.timestamp, false, &merged.spool).await?;
+    Ok((name, merged.spool.len()))
 }
 
 /// A hole is harmless where a snapshot or another level above bridges it: the level goes on behind that.

@@ -32,9 +32,17 @@ pub async fn run(work: &LevelsWork, context: &JobContext<'_>) -> Result<LevelsEn
     {
         return Ok(LevelsEnd::Snapshot { max, count: saturated(count) });
     }
-    let merged = merge::merge(context.client, context.meta, inputs).await?;
-    let bytes = write(context.client, &merged).await?;
-    context.report("snapshot complete", work, Level::SNAPSHOT, FileName::of(&merged.header), bytes);
+    let (name, bytes) = match inputs {
+        // A whole database in one file already, as after the first sync of it: no second upload.
+        [only] if only.level < Level::SNAPSHOT && context.client.promote(only, Level::SNAPSHOT).await => {
+            (only.file_name(), only.size)
+        }
+        inputs => {
+            let merged = merge::merge(context.client, context.meta, inputs).await?;
+            (FileName::of(&merged.header), write(context.client, &merged).await?)
+        }
+    };
+    context.report("snapshot complete", work, Level::SNAPSHOT, name, bytes);
     let replaced = files.iter().any(|file| is_snapshot(file, max));
     Ok(LevelsEnd::Snapshot { max, count: saturated(count + usize::from(!replaced)) })
 }

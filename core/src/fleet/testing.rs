@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use litestream_sdk::memory::MemoryStorage;
 use litestream_sdk::{
     Body, Capability, DbPath, ListRequest, ObjectInfo, ObjectKey, Pages, ReadRequest, ReplicaPath, Storage,
@@ -37,6 +38,12 @@ pub struct Switchable {
     pub hold_snapshots: Arc<AtomicBool>,
     /// Snapshots that are held.
     pub held: Arc<AtomicUsize>,
+    /// Copies inside the store are refused, as by stores that claim too much.
+    pub refuse_copies: Arc<AtomicBool>,
+    /// Copies that were made.
+    pub copies: Arc<AtomicUsize>,
+    /// Nothing is created conditionally, as on WebDAV. To be set before the store is opened.
+    pub always_replaces: bool,
 }
 
 impl Switchable {
@@ -44,12 +51,25 @@ impl Switchable {
         self.requests.fetch_add(1, SeqCst);
         if self.down.load(SeqCst) { Err(StorageError::permanent("the store is down")) } else { Ok(()) }
     }
+
+    async fn snapshot_may_arrive(&self) {
+        if self.hold_snapshots.load(SeqCst) {
+            self.held.fetch_add(1, SeqCst);
+            while self.hold_snapshots.load(SeqCst) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
 }
 
 #[async_trait]
 impl Storage for Switchable {
     fn capability(&self) -> Capability {
-        self.memory.capability()
+        let mut capability = self.memory.capability();
+        if self.always_replaces {
+            capability.bits &= !Capability::IF_ABSENT;
+        }
+        capability
     }
     async fn list(&self, request: ListRequest) -> Result<Pages, StorageError> {
         self.pass()?;
@@ -65,13 +85,22 @@ impl Storage for Switchable {
     }
     async fn write(&self, request: WriteRequest, body: Body) -> Result<ObjectInfo, StorageError> {
         self.pass()?;
-        if self.hold_snapshots.load(SeqCst) && request.key.to_string().contains("/9/") {
-            self.held.fetch_add(1, SeqCst);
-            while self.hold_snapshots.load(SeqCst) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+        if request.key.to_string().contains("/9/") {
+            self.snapshot_may_arrive().await;
         }
         self.memory.write(request, body).await
+    }
+    async fn extension(&self, operation: &str, args: Bytes) -> Result<Bytes, StorageError> {
+        self.pass()?;
+        if self.refuse_copies.load(SeqCst) {
+            return Err(StorageError::unsupported("copies"));
+        }
+        if String::from_utf8_lossy(&args).contains("/9/") {
+            self.snapshot_may_arrive().await;
+        }
+        let answer = self.memory.extension(operation, args).await?;
+        self.copies.fetch_add(1, SeqCst);
+        Ok(answer)
     }
     async fn delete(&self, keys: Vec<ObjectKey>) -> Result<Vec<Result<(), StorageError>>, StorageError> {
         self.pass()?;

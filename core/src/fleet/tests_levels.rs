@@ -58,6 +58,34 @@ async fn levels_grow_old_files_go_and_every_state_on_the_way_can_be_restored() {
     fleet.shutdown(shutdown_request(), pending()).await;
 }
 
+/// One file alone goes up as it is: a snapshot of a database that was uploaded whole, a level with one file for the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_up_unchanged_is_copied_by_the_store_and_else_written() {
+    for refuse in [false, true] {
+        let plan = LevelPlan { l0_retention: Duration::ZERO, snapshot_interval: 3600 * SECOND, ..quick_levels() };
+        let bench = Bench { plan, ..Bench::new() };
+        bench.storage.refuse_copies.store(refuse, SeqCst);
+        let a = Application::open(&bench.path("a.db"));
+        let fleet = bench.start(false).await;
+        let there = async |level: u8, txid: u64| {
+            let what = || format!("{txid} at level {level}, copies refused: {refuse}");
+            until(what, async || bench.ranges("a.db").await.contains(&(level, txid, txid))).await;
+        };
+        let copies = || bench.storage.copies.load(SeqCst);
+        there(9, 1).await;
+        assert_eq!(copies() > 0, !refuse, "the first file is the snapshot");
+        a.commit();
+        for level in [0, 1] {
+            there(level, 2).await;
+        }
+        let before = copies();
+        there(2, 2).await;
+        assert_eq!(copies() > before, !refuse, "the file of level 1 is that of level 2");
+        bench.expect_rows("a.db", 1).await;
+        fleet.shutdown(shutdown_request(), pending()).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_database_causes_no_request() {
     let bench = Bench { plan: quick_levels(), ..Bench::new() };

@@ -129,9 +129,20 @@ async fn another_history_of_the_same_length_is_not_continued() {
     fleet.shutdown(shutdown_request(), pending()).await;
 }
 
+/// The reference lets two programs overwrite each other's files.
 #[tokio::test(flavor = "multi_thread")]
 async fn h51_a_second_writer_is_noticed_and_stops_the_database() {
-    let bench = Bench::new();
+    a_second_writer_is_noticed(&Bench::new()).await;
+}
+
+/// The reference lets two programs overwrite each other's files.
+#[tokio::test(flavor = "multi_thread")]
+async fn h51_a_second_writer_is_noticed_also_by_a_store_that_always_replaces() {
+    let storage = Switchable { always_replaces: true, ..Switchable::default() };
+    a_second_writer_is_noticed(&Bench { storage, ..Bench::new() }).await;
+}
+
+async fn a_second_writer_is_noticed(bench: &Bench) {
     let a = Application::open(&bench.path("a.db"));
     let fleet = bench.start(false).await;
     bench.expect_rows("a.db", 0).await;

@@ -227,6 +227,10 @@ impl Batch<'_> {
     async fn send_one(&self, txid: Txid, file: &LocalLtx) -> Result<(), Stop> {
         let source = FileSource::new(file.path.clone(), file.size);
         let name = FileName::new(txid, txid);
+        // A store that cannot create conditionally would replace another program's file, and nobody would know.
+        if !self.client.can_refuse_existing() && self.client.find(Level::RAW, name).await?.is_some() {
+            return self.judge_conflict(txid, name, file).await;
+        }
         match self.client.write_file(Level::RAW, name, file.header.timestamp, true, &source).await {
             Err(error) if error.kind == ErrorKind::CONFLICT => self.judge_conflict(txid, name, file).await,
             other => Ok(other?),

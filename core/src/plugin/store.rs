@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use litestream_sdk::{
-    Body, Capability, Entry, ErrorKind, ListRequest, ObjectInfo, ObjectKey, Page, Pages, ReadRequest, Result, Storage,
-    StorageError, WriteRequest,
+    Body, Capability, CopyRequest, Entry, ErrorKind, ListRequest, ObjectInfo, ObjectKey, Page, Pages, ReadRequest,
+    Result, Storage, StorageError, WriteRequest,
 };
 
 use crate::metrics::{Metrics, Operation};
@@ -148,6 +148,17 @@ impl Store {
         let info = running.wait(self.retry.write(request, source, urgency)).await?;
         running.moved(info.size);
         Ok(info)
+    }
+
+    /// Copies an object inside the store, which claims `Capability::COPY`. Tried once: the caller can write instead.
+    ///
+    /// # Errors
+    ///
+    /// Anything; the target is then the old object or the new one.
+    pub async fn copy(&self, request: CopyRequest) -> Result<()> {
+        let mut running = self.measure.begin(Operation::Put, &request.to);
+        let _turn = self.one_writer.turn(&request.to).await;
+        running.wait(request.send(&*self.layered)).await
     }
 
     /// Deletes any number of objects; one result for each key, in order. An absent object is `Ok`.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt;
 use litestream_sdk::{
-    Body, Capability, Entry, ErrorKind, ListRequest, ObjectInfo, ObjectKey, ReadRequest, ReplicaPath, StorageError,
-    Time, Timestamp, WriteRequest,
+    Body, Capability, CopyRequest, Entry, ErrorKind, ListRequest, ObjectInfo, ObjectKey, ReadRequest, ReplicaPath,
+    StorageError, Time, Timestamp, WriteRequest,
 };
 
 use crate::clock::UnixMillis;
@@ -157,6 +157,11 @@ impl ReplicaClient {
         Ok(pages.next().await.transpose()?.is_some_and(|page| !page.is_empty()))
     }
 
+    /// Whether the store decides in one step that a name is new.
+    pub fn can_refuse_existing(&self) -> bool {
+        self.store.capability().has(Capability::IF_ABSENT)
+    }
+
     /// Writes one file. With `only_new`, and on a store that can, an existing object of that name is CONFLICT.
     ///
     /// # Errors
@@ -171,9 +176,28 @@ impl ReplicaClient {
     ) -> Result<()> {
         let key = self.layout.object(&self.path, level, name)?;
         let time = Timestamp(created_at.max(0).saturating_mul(1_000_000));
-        let only_new = only_new && self.store.capability().has(Capability::IF_ABSENT);
+        let only_new = only_new && self.can_refuse_existing();
         let request = WriteRequest::new(key, time).with_if_absent(only_new);
         self.store.write(request, source, self.urgency).await.map(drop)
+    }
+
+    /// Puts a file into another level as it is, if the store can copy it without its bytes passing through here. False if
+    /// it cannot or did not: then the file has to be written, and that will say what is wrong.
+    pub async fn promote(&self, file: &LtxInfo, level: Level) -> bool {
+        let name = file.file_name();
+        let object = |level| self.layout.object(&self.path, level, name);
+        let (true, Ok(from), Ok(to)) =
+            (self.store.capability().has(Capability::COPY), object(file.level), object(level))
+        else {
+            return false;
+        };
+        match self.store.copy(CopyRequest::new(from, to)).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::debug!(level = level.number(), file = %name, %error, "not copied by the store, writing it");
+                false
+            }
+        }
     }
 
     /// The last bytes of a file: its checksums, which tell two files of one name apart.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File, FileTimes, Metadata};
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use futures::stream;
 use litestream_sdk::{
-    Body, Bytes, Capability, Context, ListRequest, ObjectInfo, ObjectKey, Pages, ReadRequest, Result, Storage,
-    StorageError, Time, Timestamp, WriteRequest, async_trait,
+    Body, Bytes, Capability, Context, CopyRequest, ListRequest, ObjectInfo, ObjectKey, Pages, ReadRequest, Result,
+    Storage, StorageError, Time, Timestamp, WriteRequest, async_trait,
 };
 
 use crate::error::{failed, is_absent, lookup};
@@ -23,6 +23,8 @@ use crate::walk::Walk;
 
 /// Bytes read at once.
 const CHUNK: u64 = 1 << 20;
+/// Bytes copied in one go on a blocking thread. The kernel copies them, or lets both files share them where it can.
+const COPIED: u64 = 64 << 20;
 /// Files deleted in one go on a blocking thread.
 const DELETES: usize = 100;
 
@@ -90,7 +92,8 @@ impl Storage for Files {
             | Capability::LIST_TIME_EXACT
             | Capability::ROLL_UP
             | Capability::BYTE_NAMES
-            | Capability::LEADING_SLASH;
+            | Capability::LEADING_SLASH
+            | Capability::COPY;
         // PATH_MAX, without its NUL.
         Capability::new(bits).with_max_key(4095)
     }
@@ -160,6 +163,32 @@ impl Storage for Files {
         }
         Ok(results)
     }
+
+    async fn extension(&self, operation: &str, args: Bytes) -> Result<Bytes> {
+        if operation != CopyRequest::OPERATION {
+            return Err(StorageError::unsupported(format_args!("operation `{operation}`")));
+        }
+        self.copy(CopyRequest::from_args(&args)?).await.map(|()| Bytes::new())
+    }
+}
+
+impl Files {
+    /// A file of its own, not a second name of the first: damage to one is not damage to both.
+    async fn copy(&self, request: CopyRequest) -> Result<()> {
+        let CopyRequest { from, to, .. } = request;
+        let temp = Arc::new(Temp::beside(on_disk(to.as_bytes())));
+        let _cancel = CancelOnDrop(temp.clone());
+        let (original, info) = self.context.blocking(move || open(&from)).await?;
+        let (mut left, original, mut file) = (info.size, Arc::new(original), None);
+        while left > 0 {
+            let (temp, to, original) = (temp.clone(), to.clone(), original.clone());
+            file = Some(self.context.blocking(move || append_copy(&temp, &to, file, &original)).await?);
+            left = left.saturating_sub(COPIED);
+        }
+        let time = info.time.known().unwrap_or(Timestamp(0));
+        let request = WriteRequest::new(to, time);
+        self.context.blocking(move || finish(&temp, &request, file)).await.map(drop)
+    }
 }
 
 struct CancelOnDrop(Arc<Temp>);
@@ -180,6 +209,16 @@ fn append(temp: &Temp, key: &ObjectKey, file: Option<File>, chunk: &[u8]) -> Res
     written.map_err(|error| failed("writing", &on_disk(key.as_bytes()), error))
 }
 
+/// Copies the next bytes of `original`.
+fn append_copy(temp: &Temp, key: &ObjectKey, file: Option<File>, original: &File) -> Result<File> {
+    let copied = (|| {
+        let mut file = file.map_or_else(|| temp.create(), Ok)?;
+        io::copy(&mut original.take(COPIED), &mut file)?;
+        Ok(file)
+    })();
+    copied.map_err(|error| failed("writing", &on_disk(key.as_bytes()), error))
+}
+
 /// Gives the file its time, makes it durable, and then the object.
 fn finish(temp: &Temp, request: &WriteRequest, file: Option<File>) -> Result<ObjectInfo> {
     let target = on_disk(request.key.as_bytes());
@@ -194,7 +233,7 @@ fn finish(temp: &Temp, request: &WriteRequest, file: Option<File>) -> Result<Obj
     })();
     match finished {
         Ok(metadata) => Ok(describe(request.key.clone(), &metadata)),
-        Err(error) if request.if_absent && error.kind() == std::io::ErrorKind::AlreadyExists => {
+        Err(error) if request.if_absent && error.kind() == io::ErrorKind::AlreadyExists => {
             Err(StorageError::conflict(&request.key))
         }
         Err(error) => Err(failed("writing", &target, error)),
@@ -208,7 +247,7 @@ fn delete_all(keys: &[ObjectKey]) -> Vec<Result<()>> {
         .map(|key| {
             let path = on_disk(key.as_bytes());
             let result = match fs::remove_file(&path) {
-                Err(error) if is_absent(&error) || error.kind() == std::io::ErrorKind::IsADirectory => Ok(()),
+                Err(error) if is_absent(&error) || error.kind() == io::ErrorKind::IsADirectory => Ok(()),
                 result => result.map_err(|error| failed("deleting", &path, error)),
             };
             dirs.insert(temp::parent(&path).to_owned());

@@ -64,6 +64,15 @@ impl Client {
         self.provider.delete_batch
     }
 
+    /// An object as the source of a copy. An access point is written another way than a bucket: not supported.
+    pub fn copy_source(&self, key: &str) -> Result<String> {
+        let bucket = &self.options.bucket;
+        if bucket.starts_with("arn:") {
+            return Err(StorageError::unsupported("copies through an access point"));
+        }
+        Ok(format!("/{}/{}", utf8_percent_encode(bucket, IN_PATH), utf8_percent_encode(key, IN_PATH)))
+    }
+
     /// Parts sent at once.
     pub fn concurrency(&self) -> u32 {
         self.options.concurrency.unwrap_or(self.provider.concurrency)

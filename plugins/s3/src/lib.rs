@@ -2,6 +2,7 @@
 
 mod client;
 mod config;
+mod copy;
 mod credentials;
 mod encryption;
 mod error;

@@ -9,8 +9,8 @@ use futures::TryStreamExt;
 use http::{HeaderMap, Method};
 use litestream_sdk::listing::by_delimiter;
 use litestream_sdk::{
-    Body, Capability, Context, ErrorKind, ListRequest, ObjectInfo, ObjectKey, Pages, ReadRequest, Result, Storage,
-    StorageError, Time, Timestamp, WriteRequest, async_trait,
+    Body, Bytes, Capability, Context, CopyRequest, ErrorKind, ListRequest, ObjectInfo, ObjectKey, Pages, ReadRequest,
+    Result, Storage, StorageError, Time, Timestamp, WriteRequest, async_trait,
 };
 use litestream_sdk_http::{exchange, range, xml};
 use md5::{Digest, Md5};
@@ -20,7 +20,7 @@ use crate::config::S3Options;
 use crate::encryption::{self, Encryption};
 use crate::upload::{MAX_PARTS, TIME, Upload, etag};
 use crate::xml::{Delete, Deleted, Named};
-use crate::{error, listing};
+use crate::{copy, error, listing};
 
 /// The largest object, by the protocol.
 const MAX_OBJECT_BYTES: u64 = 5 << 40;
@@ -75,7 +75,8 @@ impl Storage for Bucket {
             | Capability::READ_VERSION
             | Capability::ROLL_UP
             | Capability::LEADING_SLASH
-            | Capability::SEEK_LIST;
+            | Capability::SEEK_LIST
+            | Capability::COPY;
         // One more than are sent: the next is gathered meanwhile.
         let parts = u64::from(self.client.concurrency()) + 1;
         Capability::new(bits)
@@ -161,6 +162,13 @@ impl Storage for Bucket {
             results.push(result);
         }
         Ok(results)
+    }
+
+    async fn extension(&self, operation: &str, args: Bytes) -> Result<Bytes> {
+        if operation != CopyRequest::OPERATION {
+            return Err(StorageError::unsupported(format_args!("operation `{operation}`")));
+        }
+        copy::copy(&self.client, &self.encryption, &CopyRequest::from_args(&args)?).await.map(|()| Bytes::new())
     }
 }
 

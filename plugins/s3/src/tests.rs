@@ -10,8 +10,8 @@ use litestream_sdk::configure;
 use litestream_sdk::conformance::{ForeignClient, Outcome, Report, Settings, Subject, fresh_root, run};
 use litestream_sdk::describe::{ConfigureAnswer, ConfigureRequest};
 use litestream_sdk::{
-    Body, Context, Entry, ErrorKind, ListMode, ListRequest, ObjectInfo, ObjectKey, Plugin, ReadRequest, ReplicaPath,
-    Storage, StorageError, Time, Timestamp, WriteRequest, async_trait,
+    Body, Context, CopyRequest, Entry, ErrorKind, ListMode, ListRequest, ObjectInfo, ObjectKey, Plugin, ReadRequest,
+    ReplicaPath, Storage, StorageError, Time, Timestamp, WriteRequest, async_trait,
 };
 use litestream_test_servers::{Fault, Proxy, Rule, S3_KEY, S3_SECRET, Server, rclone_s3, seaweed};
 

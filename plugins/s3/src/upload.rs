@@ -121,7 +121,7 @@ impl Upload {
         let call = if_absent(call.headers(&self.encryption.on_content), request)?;
         let what = call.what.clone();
         let (headers, body) = self.client.ask(call).await?;
-        // The one answer whose success can hold an error: the status was sent before the work was done.
+        // An answer whose success can hold an error: the status was sent before the work was done.
         if Failure::parse(&body).is_some() {
             return Err(crate::error::from_answer(&what, 500, &headers, &body));
         }

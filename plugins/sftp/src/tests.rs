@@ -135,8 +135,8 @@ async fn keeps_the_common_promises_on_openssh_with_a_key() {
     let subject = Subject::of_plugin::<PluginExport>(&request, Context::without_host()).await.unwrap();
     let subject = subject.with_network(through_proxy, proxy).with_wrong_secret(move || boxed(stranger.clone()));
     let skipped = suite(subject, &files(&server)).await;
-    // Versions and names that are not UTF-8 are not claimed; there are no buckets, and SSH cannot ask for mercy.
-    assert_eq!(skipped, ["R3", "L6", "L7", "D2", "N1", "E2", "P1", "P2"]);
+    // Copies, versions and names that are not UTF-8 are not claimed; there are no buckets, and SSH cannot ask for mercy.
+    assert_eq!(skipped, ["W11", "R3", "L6", "L7", "D2", "N1", "E2", "P1", "P2"]);
     until("cleaned up", || on_disk(&server.dir().join("files")).is_empty()).await;
 }
 

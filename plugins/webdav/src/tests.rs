@@ -115,7 +115,7 @@ async fn keeps_the_common_promises() {
     let skipped = report.results.iter().filter(|check| matches!(check.outcome, Outcome::Skip(_)));
     let skipped: Vec<_> = skipped.map(|check| check.id).collect();
     // The protocol has no times, no versions and no conditions that servers keep.
-    assert_eq!(skipped, ["W7", "W8", "W10", "R3", "L6", "D2", "N1", "P1", "P2"], "\n{report}");
+    assert_eq!(skipped, ["W7", "W8", "W10", "W11", "R3", "L6", "D2", "N1", "P1", "P2"], "\n{report}");
     until("cleaned up", || on_disk(&server.dir().join("files")).is_empty()).await;
 }
 

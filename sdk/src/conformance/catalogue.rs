@@ -3,7 +3,7 @@
 use super::kit::Kit;
 use super::settings::Settings;
 use super::subject::{Need, Subject};
-use super::{concurrency, create, delete, hostile, list, names, network, options, read, write};
+use super::{concurrency, copy, create, delete, hostile, list, names, network, options, read, write};
 use crate::error::Result;
 use crate::types::Capability;
 use futures::future::BoxFuture;
@@ -81,6 +81,8 @@ pub(super) const CHECKS: &[Check] = checks! {
         "uploads stand still when memory is scarce";
     "W10" Gate::Claims(Capability::IF_ABSENT), create::large_body, "if-absent holds for large bodies, and leaves no parts",
         "two programs on one replica overwrite each other's snapshots unnoticed, or parts pile up and are paid for";
+    "W11" Gate::Claims(Capability::COPY), copy::whole, "a copy on the store's side is the same object, with its time",
+        "files that move up to the next level unchanged are damaged, or have another time";
     "R1" Gate::Always, read::ranges, "ranges are exact, and an error past the end",
         "a restore reads wrong pages";
     "R2" Gate::Always, read::missing, "a missing object is NOT_FOUND, a missing prefix is empty",

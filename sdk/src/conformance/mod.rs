@@ -7,7 +7,7 @@
 //!
 //! | file | checks |
 //! |---|---|
-//! | `write.rs`, `create.rs` | W1 to W10: what is written is there whole or not at all |
+//! | `write.rs`, `create.rs`, `copy.rs` | W1 to W11: what is written is there whole or not at all |
 //! | `read.rs` | R1 to R3, R5, P1: the bytes that were asked for |
 //! | `network.rs` | R4, E2: a network that fails, a server that asks for mercy |
 //! | `list.rs` | L1 to L5 |
@@ -41,6 +41,7 @@
 
 mod catalogue;
 mod concurrency;
+mod copy;
 mod create;
 mod delete;
 mod hostile;

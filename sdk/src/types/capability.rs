@@ -44,8 +44,10 @@ impl Capability {
     pub const LEADING_SLASH: u64 = 1 << 5;
     /// `start_after` costs nothing: the host may skip ahead with it.
     pub const SEEK_LIST: u64 = 1 << 6;
+    /// Serves [`CopyRequest`](super::CopyRequest): objects are copied without passing through this machine.
+    pub const COPY: u64 = 1 << 7;
 
-    const NAMES: [(u64, &'static str); 7] = [
+    const NAMES: [(u64, &'static str); 8] = [
         (Self::IF_ABSENT, "IF_ABSENT"),
         (Self::READ_VERSION, "READ_VERSION"),
         (Self::LIST_TIME_EXACT, "LIST_TIME_EXACT"),
@@ -53,6 +55,7 @@ impl Capability {
         (Self::BYTE_NAMES, "BYTE_NAMES"),
         (Self::LEADING_SLASH, "LEADING_SLASH"),
         (Self::SEEK_LIST, "SEEK_LIST"),
+        (Self::COPY, "COPY"),
     ];
 
     /// These bits, and cautious numbers: 16 calls at once, 1000 keys in a delete, 1 to 4 MiB for a write, 1 MiB for a

@@ -5,6 +5,7 @@
 
 mod body;
 mod capability;
+mod copy;
 mod object;
 mod path;
 mod request;
@@ -12,6 +13,7 @@ mod timestamp;
 
 pub use body::{Body, Page, Pages};
 pub use capability::Capability;
+pub use copy::CopyRequest;
 pub use object::{Entry, ObjectInfo, Time};
 pub use path::{DbPath, ObjectKey, ReplicaPath, ShownBytes};
 pub use request::{ListMode, ListRequest, Location, ReadRequest, WriteRequest};

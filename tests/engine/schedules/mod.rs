@@ -15,6 +15,7 @@
 mod actors;
 mod engine;
 mod ghosts;
+mod lock;
 mod schedule;
 
 use std::collections::BTreeMap;

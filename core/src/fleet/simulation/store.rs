@@ -5,11 +5,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use litestream_sdk::memory::MemoryStorage;
 use litestream_sdk::{
-    Body, Capability, ErrorKind, ListRequest, ObjectInfo, ObjectKey, Pages, ReadRequest, Result, Storage, StorageError,
-    WriteRequest,
+    Body, Capability, CopyRequest, ErrorKind, ListRequest, ObjectInfo, ObjectKey, Pages, ReadRequest, Result, Storage,
+    StorageError, WriteRequest,
 };
 use tokio::sync::oneshot;
 
@@ -177,5 +178,16 @@ impl Storage for SimStore {
         let mut results = self.memory.delete(keys.into_iter().take(count).collect()).await?;
         results.extend((0..left).map(|_| Err(broken_off())));
         unanswered(fate, results)
+    }
+
+    async fn extension(&self, operation: &str, args: Bytes) -> Result<Bytes> {
+        let CopyRequest { from, to, .. } = CopyRequest::from_args(&args)?;
+        let fate = self.turn(format!("{operation} {to} of {from}")).await?;
+        if matches!(fate, Fate::BreaksOff(_)) {
+            return Err(broken_off());
+        }
+        let answer = self.memory.extension(operation, args).await?;
+        self.shared().written.push(to.to_string());
+        unanswered(fate, answer)
     }
 }

@@ -100,6 +100,11 @@ async fn a_customer_key_goes_with_every_request_for_content() {
         assert_eq!(bucket.stat(&key(name)).await.unwrap().size, size as u64);
         let (_, body) = bucket.read(ReadRequest::whole(key(name))).await.unwrap();
         assert_eq!(body.collect(u64::MAX).await.unwrap().len(), size);
+        let copy = format!("{name}-copy");
+        CopyRequest::new(key(name), key(&copy)).send(&bucket).await.unwrap();
+        let (_, body) = bucket.read(ReadRequest::whole(key(&copy))).await.unwrap();
+        assert_eq!(body.collect(u64::MAX).await.unwrap(), vec![3; size]);
+        assert_eq!(bucket.stat(&key(&copy)).await.unwrap().time, Time::Exact(TIME));
     }
     let without = open(&request(server.address())).await;
     let refused = without.read(ReadRequest::whole(key("sse/small"))).await.map(drop).unwrap_err();

@@ -6,8 +6,8 @@ use crate::conformance::ForeignClient;
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::storage::Storage;
 use crate::types::{
-    Body, Capability, Entry, ListMode, ListRequest, ObjectInfo, ObjectKey, Page, Pages, ReadRequest, Time, Timestamp,
-    WriteRequest,
+    Body, Capability, CopyRequest, Entry, ListMode, ListRequest, ObjectInfo, ObjectKey, Page, Pages, ReadRequest, Time,
+    Timestamp, WriteRequest,
 };
 use async_trait::async_trait;
 use bodies::{ends_when_dropped, held, kept, list_by_text, read_in_pieces, without_error};
@@ -55,6 +55,14 @@ defects! {
     HoldsEverything "W9",
     /// Checks `if_absent` only when the size is announced.
     OnlySmallBodiesChecked "W10",
+    /// Copies half of an object.
+    CopiesHalf "W11",
+    /// A copy has the time of copying.
+    CopyForgetsTime "W11",
+    /// A copy is a rename.
+    CopyMoves "W11",
+    /// Copies what is not there as an empty object.
+    CopiesNothing "W11",
     /// Reads everything when nothing is asked for.
     LenZeroIsAll "R1",
     /// Another kind for an object that is not there.
@@ -222,6 +230,28 @@ impl DefectiveStorage {
     }
 }
 
+impl DefectiveStorage {
+    async fn copied(&self, request: CopyRequest) -> Result<Bytes> {
+        let (from, to) = (self.name(&request.from), self.name(&request.to));
+        let found = self.inner.stat(&from).await;
+        let time = match found.as_ref().map(|info| info.time) {
+            Ok(Time::Exact(time)) if !self.has(Defect::CopyForgetsTime) => time,
+            _ => Timestamp(1),
+        };
+        let data = match found {
+            Err(error) if !self.has(Defect::CopiesNothing) => return Err(self.kind(error)),
+            Err(_) => Bytes::new(),
+            Ok(_) => self.inner.read(ReadRequest::whole(from.clone())).await?.1.collect(u64::MAX).await?,
+        };
+        let len = if self.has(Defect::CopiesHalf) { data.len() / 2 } else { data.len() };
+        self.store(&WriteRequest::new(to, time), data.slice(..len)).await?;
+        if self.has(Defect::CopyMoves) {
+            self.inner.delete(vec![from]).await?;
+        }
+        Ok(Bytes::new())
+    }
+}
+
 impl fmt::Debug for DefectiveStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "DefectiveStorage({:?})", self.defect)
@@ -351,6 +381,9 @@ impl Storage for DefectiveStorage {
     }
 
     async fn extension(&self, operation: &str, args: Bytes) -> Result<Bytes> {
+        if operation == CopyRequest::OPERATION {
+            return self.copied(CopyRequest::from_args(&args)?).await;
+        }
         let answer = self.inner.extension(operation, args).await;
         let panicked = matches!(&answer, Err(error) if error.kind == ErrorKind::PLUGIN_PANIC);
         self.panicked.store(panicked && self.has(Defect::FailsAfterPanic), Ordering::Relaxed);
