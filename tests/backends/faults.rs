@@ -66,6 +66,16 @@ impl<'a> Scene<'a> {
         });
     }
 
+    /// New commits reach the replica in spite of this fault, which is met.
+    fn replicate_in_spite_of(&self, daemon: &mut Daemon, rule: Rule) {
+        self.proxy.plant(rule);
+        // A fault of a connection waits for a new one: those that are open have met none.
+        self.proxy.disconnect();
+        let head = self.write();
+        self.replicated_up_to(daemon, head);
+        daemon.wait_until("the fault to be met", |_| !self.proxy.is_waiting());
+    }
+
     /// Nobody at home, until the operator is told; and it goes on without a restart.
     fn outage(&self, daemon: &mut Daemon) {
         self.proxy.refuse();
@@ -86,8 +96,8 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// Cut uploads, refusals with a time to come back, lost answers, trickling bodies, and nobody at home; then the same on
-/// the way back. Uploads are requests of this method, reads are `GET`s of a target that holds `.ltx`.
+/// Cut uploads, refusals with a time to come back, lost answers, trickling bodies, nobody at home, and no access; then the
+/// same on the way back. Uploads are requests of this method, reads are `GET`s of a target that holds `.ltx`.
 pub fn a_store_that_fails_is_waited_for(proxy: &Proxy, through_proxy: &Backend, direct: &Backend, upload: &str) {
     let scene = Scene::new(proxy, through_proxy, direct);
     let mut daemon = scene.replicate();
@@ -101,12 +111,12 @@ pub fn a_store_that_fails_is_waited_for(proxy: &Proxy, through_proxy: &Backend, 
         Rule::new(Fault::LoseAnswer).times(2),
         Rule::new(Fault::Trickle { bytes: 2000, pause: Duration::from_millis(5) }),
     ] {
-        proxy.plant(rule.method(upload));
-        let head = scene.write();
-        scene.replicated_up_to(&mut daemon, head);
-        daemon.wait_until("the fault to be met", |_| !proxy.is_waiting());
+        scene.replicate_in_spite_of(&mut daemon, rule.method(upload));
     }
     scene.outage(&mut daemon);
+    // As when a token has expired: nothing that the next try repairs, but it is made.
+    let no_access = Fault::Answer { status: 403, headers: vec![], body: String::new() };
+    scene.replicate_in_spite_of(&mut daemon, Rule::new(no_access).method(upload).times(2));
     daemon.stop();
     for rule in [
         Rule::new(Fault::CutAnswer(50)).target(".ltx").times(2),
@@ -127,11 +137,7 @@ pub fn a_connection_that_breaks_is_waited_for(proxy: &Proxy, through_proxy: &Bac
     let middle = LARGE as u64 / 2;
     let trickle = Rule::new(Fault::Trickle { bytes: 2000, pause: Duration::from_millis(5) });
     for rule in [Rule::new(Fault::CutRequest(middle)).times(2), trickle.clone()] {
-        proxy.plant(rule);
-        proxy.disconnect(); // A fault waits for a connection, and those that are open have met none.
-        let head = scene.write();
-        scene.replicated_up_to(&mut daemon, head);
-        daemon.wait_until("the fault to be met", |_| !proxy.is_waiting());
+        scene.replicate_in_spite_of(&mut daemon, rule);
     }
     scene.outage(&mut daemon);
     daemon.stop();
