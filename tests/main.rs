@@ -34,6 +34,8 @@ mod real_databases;
 mod reload;
 // Single runs, the daemon, exec, signals.
 mod replicate;
+// Starts over databases that are known already.
+mod restart;
 // Whole directories brought back: interrupted, continued, partly impossible.
 mod restore_directory;
 // Targets, refusals, damaged replicas, following.
