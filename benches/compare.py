@@ -13,6 +13,7 @@ what else the machine does falls on both. Only the ratio means something on anot
   restore   a replica with a snapshot and hundreds of small files
   large     one database of --large MB: first snapshot, restore, and the memory both take
   fleet     --databases databases: first sync, then what they cost while nothing happens
+  directory --small databases restored at once (the reference one after the other), then the same beside one of --large MB
 """
 
 import argparse
@@ -20,6 +21,7 @@ import contextlib
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import sqlite3
@@ -265,7 +267,76 @@ def measure_fleet(program, root, options):
     }
 
 
-MEASUREMENTS = {"load": measure_load, "lag": measure_lag, "restore": measure_restore, "large": measure_large, "fleet": measure_fleet}
+def replica_of(program, root, name, megabytes):
+    """The newest raw file of a replica that `replicate -once` makes of a database of this size."""
+    source = root / f"{name}-source"
+    source.mkdir()
+    make_database(source / "app.db", megabytes)
+    subprocess.run([program, "replicate", "-once", "-config", "/dev/stdin"], input=f"dbs:\n{single(source)}".encode(), check=True,
+                   stdout=subprocess.DEVNULL)
+    (source / "app.db").unlink()
+    return max((source / "replica/ltx/0").iterdir())
+
+
+def restore_all(program, root, label, options):
+    """Wall seconds, CPU seconds and peak MB of a restore of everything below root/replica; and when each database appeared."""
+    output = root / "out"
+    shutil.rmtree(output, ignore_errors=True)
+    start, wall_start = time.monotonic(), time.time()
+    if label == "ours":
+        process = subprocess.Popen([program, "restore", "-dir", "-o", output, f"file://{root}/replica"], stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        cpu, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    else:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        status = 0
+        for replica in sorted((root / "replica").glob("*/*")):
+            command = [program, "restore", "-o", output / replica.relative_to(root / "replica"), f"file://{replica}"]
+            status |= subprocess.run(command, stdout=subprocess.DEVNULL).returncode
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu, peak = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, after.ru_maxrss / 1024
+    wall = time.monotonic() - start
+    appeared = {path.name: path.stat().st_ctime - wall_start for path in output.glob("*/*.db")}
+    if status != 0:
+        raise RuntimeError(f"{program}: status {status}")
+    return wall, cpu, peak, appeared
+
+
+def measure_directory(program, root, options):
+    label = "ours" if str(program) == str(options.ours) else "reference"
+    # The reference starts a process for each database: a part of them tells its pace.
+    number = options.small if label == "ours" else options.small // 50
+    file = replica_of(program, root, "small", 0.01)
+    for index in range(number):
+        level = root / f"replica/{index % 100:02d}/{index:06d}.db/ltx/0"
+        level.mkdir(parents=True)
+        os.link(file, level / file.name)
+    runs = [restore_all(program, root, label, options) for _ in range(3)]
+    wall, cpu, peak = (statistics.median(column) for column in list(zip(*runs))[:3])
+    if len(runs[0][3]) != number:
+        raise RuntimeError(f"{len(runs[0][3])} of {number} databases")
+    results = {"small databases/s": number / wall, "CPU ms per database": 1000 * cpu / number, "peak memory MB": peak}
+    if label == "ours" and options.large:
+        # First in the order of names, so that nothing but fairness brings the others back early.
+        large = root / "replica/00/!large.db/ltx/0"
+        large.mkdir(parents=True)
+        shutil.move(replica_of(program, root, "large", options.large), large / file.name)
+        for index in range(1000, number):
+            shutil.rmtree(root / f"replica/{index % 100:02d}/{index:06d}.db")
+        wall, _, peak, appeared = restore_all(program, root, label, options)
+        whole = appeared.pop("!large.db")
+        results |= {
+            f"one of {options.large:.0f} MB among 1000: all s": wall,
+            "  half of the small ones after s": sorted(appeared.values())[len(appeared) // 2],
+            "  the last small one after s": max(appeared.values()),
+            "  the large one after s": whole,
+            "  peak memory MB, all": peak,
+        }
+    return results
+
+
+MEASUREMENTS = {"load": measure_load, "lag": measure_lag, "restore": measure_restore, "large": measure_large, "fleet": measure_fleet,
+                "directory": measure_directory}
 
 
 def compare(name, programs, options):
@@ -282,7 +353,9 @@ def compare(name, programs, options):
     for key in results["ours"][0]:
         if key.startswith("_"):
             continue
-        medians = [statistics.median(result[key] for result in results[label]) for label in programs]
+        # What the reference cannot do has no figure.
+        known = [label for label in programs if key in results[label][0]]
+        medians = [statistics.median(result[key] for result in results[label]) for label in known]
         ratio = f"{medians[0] / medians[1]:10.2f}" if len(medians) == 2 and medians[1] else ""
         print(f"  {key:42}" + "".join(f"{median:14.1f}" for median in medians) + ratio, flush=True)
     if options.json:
@@ -298,8 +371,9 @@ def main():
     parser.add_argument("--seconds", type=float, default=10, help="length of load, lag and the idle time of fleet")
     parser.add_argument("--megabytes", type=float, default=200, help="size of the database of restore")
     parser.add_argument("--files", type=int, default=300, help="raw files of restore")
-    parser.add_argument("--large", type=float, default=1024, help="size of the database of large, in MB")
+    parser.add_argument("--large", type=float, default=1024, help="size of the database of large, and of the large one of directory, in MB")
     parser.add_argument("--databases", type=int, default=1000, help="databases of fleet")
+    parser.add_argument("--small", type=int, default=10000, help="databases of directory")
     parser.add_argument("--directory", help="where to work; a memory file system shows the programs, a disk the disk")
     parser.add_argument("--json", action="store_true", help="prints every round as well")
     options = parser.parse_args()
