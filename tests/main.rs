@@ -6,6 +6,8 @@
 
 mod harness;
 
+// What commands say to arguments that are wrong.
+mod bad_input;
 // Network storages against real servers.
 mod backends;
 // Flags, exit codes, texts.
@@ -42,6 +44,8 @@ mod restore_directory;
 mod restore;
 // The control socket and the metrics.
 mod server;
+// The status page in a browser.
+mod status_page;
 // What applications do to their WAL.
 mod wal;
 // Databases that come and go while it runs.

@@ -1,7 +1,5 @@
 //! The running daemon from outside: the control socket with its commands, and the metrics.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -68,19 +66,6 @@ dbs:\n  - path: ROOT/app.db\n    monitor-interval: 50ms\n    replica:\n      pat
         let stream = UnixStream::connect(self.sandbox.path("control.sock")).unwrap();
         exchange(stream, request, body)
     }
-}
-
-fn exchange(mut stream: impl Read + Write, request: &str, body: &str) -> (String, String) {
-    let length = body.len();
-    write!(
-        stream,
-        "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.lines().next().unwrap().to_owned(), body.to_owned())
 }
 
 #[test]
@@ -220,7 +205,7 @@ fn metrics_have_the_names_that_dashboards_know() {
     scene.daemon.wait_for_log("serving metrics on");
     scene.sandbox.add_rows("app.db", 3);
     scene.control("sync", &["-wait", scene.path()]);
-    let (status, text) = exchange(TcpStream::connect(("127.0.0.1", port)).unwrap(), "GET /metrics", "");
+    let (status, text) = exchange_with(port, "GET /metrics", "");
     assert!(status.contains(" 200 "), "{status}");
     for name in [
         "litestream_db_size",
@@ -343,6 +328,59 @@ fn registrations_survive_a_restart_until_they_are_taken_back() {
 }
 
 #[test]
+fn a_single_run_syncs_registered_databases_too() {
+    let mut scene = Scene::new();
+    ours_only!(scene.program, "it forgets them");
+    let second = scene.sandbox.database("second.db");
+    let (path, url) = (second.to_str().unwrap().to_owned(), scene.sandbox.url("second"));
+    assert_eq!(scene.value("register", &["-replica", &url, &path], "status"), "registered");
+    scene.daemon.stop();
+    scene.sandbox.add_rows("second.db", 4);
+    let once = scene.program.once(&scene.sandbox, &scene.config);
+    assert_eq!(once.code(), 0, "{once}");
+    assert_same(&second, &scene.program.restore(&scene.sandbox, &url, &[]));
+}
+
+#[test]
+fn sync_status_names_the_step_of_a_sync_that_hangs() {
+    let (program, sandbox) = (Program::subject(), Sandbox::new());
+    ours_only!(program, "its own steps come in another order");
+    let database = sandbox.path("app.db");
+    let mut application = Application::open(Engine::Bundled, &database);
+    application.exec("CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, data BLOB)");
+    // The change of the journal mode waits for the end of this transaction.
+    application.exec("BEGIN");
+    application.query("SELECT count(*) FROM item");
+    let config = sandbox.config(
+        "socket:\n  enabled: true\n  path: ROOT/control.sock\ndbs:\n  - path: ROOT/app.db\n    busy-timeout: 10m\n    replica:\n      path: ROOT/replica\n",
+    );
+    let mut daemon = Daemon::replicate(&program, &sandbox, &config);
+    daemon.wait_for_log("control socket listening");
+    let status = || -> serde_json::Value {
+        let stream = UnixStream::connect(sandbox.path("control.sock")).unwrap();
+        let (_, body) = exchange(stream, "GET /debug/sync-status", "");
+        let all: serde_json::Value = serde_json::from_str(&body).unwrap();
+        all["databases"][0].clone()
+    };
+    let hangs = eventually("the step", || Some(status()).filter(|one| one["phase"] == "ensure_wal"));
+    assert_eq!(
+        (&hangs["active"], &hangs["operation"], &hangs["state"]),
+        (&true.into(), &"sync".into(), &"starting".into())
+    );
+    for key in ["started_at", "updated_at"] {
+        assert!(hangs[key].as_str().unwrap().ends_with('Z'), "{hangs}");
+    }
+    until("more time", || status()["elapsed_seconds"].as_f64() > hangs["elapsed_seconds"].as_f64());
+    application.exec("COMMIT");
+    let replica = FileReplica::at(sandbox.path("replica"));
+    daemon.wait_until("the first file", |_| replica.max_txid() > 0);
+    let rests = eventually("rest", || Some(status()).filter(|one| one["active"] == false));
+    assert!(rests["phase"].is_null() && rests["started_at"].is_null(), "{rests}");
+    application.close();
+    daemon.stop();
+}
+
+#[test]
 fn sync_status_tells_of_each_database() {
     let scene = Scene::new();
     let mut application = Application::open(Engine::Bundled, &scene.database);
@@ -353,7 +391,7 @@ fn sync_status_tells_of_each_database() {
     let all: serde_json::Value = serde_json::from_str(&all).unwrap();
     let one = &all["databases"][0];
     assert_eq!(one["path"], scene.path());
-    assert!(one["active"].is_boolean() && one["snapshotting"].is_boolean() && one["txid"].as_u64() > Some(0), "{one}");
+    assert!(one["active"].is_boolean() && one["txid"].as_u64() > Some(0), "{one}");
     let (status, answer) = scene.http("GET /debug/sync-status?path=/nowhere.db", "");
     assert!(status.contains(" 404 "), "{status} {answer}");
     ours_only!(scene.program, "it leaves out what it calls empty");
@@ -370,7 +408,7 @@ fn with_metrics() -> (Scene, u16) {
 }
 
 fn get(port: u16, target: &str) -> (String, String) {
-    exchange(TcpStream::connect(("127.0.0.1", port)).unwrap(), &format!("GET {target}"), "")
+    exchange_with(port, &format!("GET {target}"), "")
 }
 
 #[test]
@@ -433,16 +471,15 @@ fn the_status_page_leads_from_the_sums_to_a_restore_command() {
     assert!(!front.contains("<script") && !front.contains("src="), "nothing is loaded and nothing runs");
     let target = front.split("href=\"").find(|rest| rest.starts_with("/database?")).unwrap().split('"').next().unwrap();
     let (_, one) = get(port, target);
-    assert!(one.contains("<circle") && one.contains("replicating"), "{one}");
+    assert!(one.contains("class=\"line\"") && one.contains("on its replica"), "{one}");
     let command = one.split("id=\"command\">").nth(1).unwrap().split('<').next().unwrap();
     let words: Vec<&str> = command.split(' ').collect();
-    assert_eq!(words[..3], ["litestream-rs", "restore", "-txid"], "{command}");
-    let args = ["restore", "-config", scene.config.to_str().unwrap(), words[2], words[3], words[4], words[5], words[6]];
-    scene.program.must(&scene.sandbox, &args);
-    assert_same(&scene.database, std::path::Path::new(words[5]));
+    assert_eq!(words[..4], ["litestream-rs", "restore", "-config", scene.config.to_str().unwrap()], "{command}");
+    scene.program.must(&scene.sandbox, &words[1..]);
+    assert_same(&scene.database, &scene.sandbox.path("app.db.restored"));
     let (status, _) = get(port, "/database?path=/nowhere.db");
     assert!(status.contains(" 404 "), "{status}");
-    let (status, _) = exchange(TcpStream::connect(("127.0.0.1", port)).unwrap(), "POST /", "");
+    let (status, _) = exchange_with(port, "POST /", "");
     assert!(status.contains(" 405 "), "nothing can be changed here: {status}");
     scene.daemon.stop();
 }

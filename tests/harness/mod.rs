@@ -3,8 +3,10 @@
 //! [`Content`] compares what came back.
 
 mod application;
+mod browser;
 mod content;
 mod daemon;
+mod http;
 mod installation;
 mod ledger;
 mod poll;
@@ -15,8 +17,10 @@ mod sandbox;
 mod writer_child;
 
 pub use application::{Application, Engine, sqlite_shell};
+pub use browser::Browser;
 pub use content::{Content, assert_same};
 pub use daemon::{Daemon, Signal};
+pub use http::{exchange, exchange_with};
 pub use installation::{installation, plugin_file_name, plugin_library};
 pub use ledger::{Load, check_ledger, ledger_head};
 pub use poll::{deadline, eventually, until};

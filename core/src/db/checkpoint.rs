@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::copy::Copied;
 use super::error::{DbError, Result};
 use super::open::Connection;
+use super::phase::{self, Phase};
 use super::position::WalPosition;
 use super::report::{Checkpoint, CheckpointMode, SyncReport};
 use super::rules::{self, Rule, Step};
@@ -78,6 +79,7 @@ impl Db {
     fn checkpoint_under_lock(&mut self, report: &mut SyncReport) -> Result<bool> {
         let is_emergency = self.settings.truncate_page_n.is_some_and(|limit| self.reached().frames >= limit);
         let patience = if is_emergency { DbSettings::EMERGENCY_TIMEOUT } else { DbSettings::PROBE_TIMEOUT };
+        phase::enter(Phase::CheckpointLock);
         let Some(second) = self.second_writer(patience)? else { return Ok(false) };
         let locked = clock::monotonic();
         self.attached_mut().second = Some(second);
@@ -129,6 +131,7 @@ impl Db {
         let failed = |error| preflight::explain("open second connection", path, error);
         let second = Connection::open(path).map_err(failed)?;
         let locked = clock::monotonic();
+        phase::enter(Phase::CheckpointTruncate);
         match second.checkpoint_truncate() {
             Ok(answer) => {
                 let duration = clock::monotonic().saturating_duration_since(locked);

@@ -10,6 +10,7 @@ use super::growth::{self, Growth};
 use super::l0::{self, L0Writer};
 use super::log::{Log, Stretch, WalkError, Walked};
 use super::page_map::PageMap;
+use super::phase::{self, Phase};
 use super::position::WalPosition;
 use super::reread::Extent;
 use super::rules::{self, Rule, Step};
@@ -54,6 +55,7 @@ impl Db {
 
     /// One bounded step towards the published commit.
     pub(super) fn copy(&mut self, report: &mut SyncReport) -> Result<Copied> {
+        phase::enter(Phase::SyncLtx);
         let header = self.attached().header()?;
         match self.news(&header) {
             News::Nothing => Ok(Copied::All),
@@ -90,6 +92,7 @@ impl Db {
     /// Writes what waits in memory.
     pub(super) fn flush(&mut self, report: &mut SyncReport) -> Result<()> {
         let Some(batch) = self.attached_mut().pending.take() else { return Ok(()) };
+        phase::enter(Phase::WriteLtxFromWal);
         let page_size = self.attached().page_size;
         let header = l0::header(page_size, batch.commit, self.next_txid(), batch.start..batch.end);
         let mut writer = L0Writer::create(&self.meta, &self.owner()?, &header)?;
@@ -149,6 +152,7 @@ impl Db {
 
     /// Writes one file straight from the WAL.
     fn write_from_wal(&mut self, stretch: &Stretch, report: &mut SyncReport) -> Result<Copied> {
+        phase::enter(Phase::WriteLtxFromWal);
         let stretch = Stretch { limit_bytes: self.settings.max_sync_wal_bytes, ..*stretch };
         let path = self.files.path.clone();
         let old_commit = self.old_commit();

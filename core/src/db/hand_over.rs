@@ -8,6 +8,7 @@
 use super::copy::Copied;
 use super::error::{DbError, Result};
 use super::open::Connection;
+use super::phase::{self, Phase};
 use super::report::{Checkpoint, CheckpointMode, SyncReport};
 use super::rules::{self, Rule, Step};
 use super::{Db, preflight};
@@ -55,6 +56,7 @@ impl Db {
 
     /// Copies what can be copied into the database file. "Busy" is a normal answer: somebody else is at it.
     pub(super) fn checkpoint_passive(&self, report: &mut SyncReport) {
+        phase::enter(Phase::CheckpointPassive);
         let started = clock::monotonic();
         match self.attached().main.checkpoint_passive() {
             Ok(answer) => report.checkpoints.push(Checkpoint {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::error::{DbError, DbErrorKind, Result};
 use super::meta::MetaDir;
 use super::owner::Owner;
+use super::phase::{self, Phase};
 use super::position::L0Id;
 use crate::failpoint;
 use crate::ltx::{self, Encoder, FileName, Header, LtxError, PageSize, Pgno, TRAILER_LEN, Trailer, Txid};
@@ -55,12 +56,15 @@ impl L0Writer {
 
     /// Flushes the file, gives it its name and flushes the directory: from here on the commits in it are safe on this disk.
     pub(super) fn publish(mut self) -> Result<L0Id> {
+        phase::enter(Phase::CloseLtx);
         let encoder = self.encoder.take().expect("published once");
         let (buffered, trailer) = encoder.finish().map_err(|error| self.failed(error))?;
         let file = buffered.into_inner().map_err(|error| self.failed(error.into_error().into()))?;
+        phase::enter(Phase::FsyncLtx);
         failpoint::around("l0-sync", || file.sync_all()).map_err(|error| self.failed(error.into()))?;
         let size = file.metadata().map_err(|error| self.failed(error.into()))?.len();
         drop(file);
+        phase::enter(Phase::RenameLtx);
         failpoint::around("l0-rename", || fs::rename(&self.temporary, &self.target))
             .map_err(|error| DbError::io("rename ltx file", &self.target, error))?;
         sync_parent(&self.target).map_err(|error| {

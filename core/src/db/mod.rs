@@ -15,6 +15,7 @@
 //! | which frames are committed? | `wal_index.rs`, proved in `log.rs` |
 //! | how are commits copied? | `copy.rs`; every page instead: `reread.rs`, `image.rs` |
 //! | how does the WAL shrink? | `hand_over.rs`, `checkpoint.rs` |
+//! | what is it doing now? | `phase.rs` |
 //! | what is remembered? | `position.rs`, `page_checksums.rs`, `meta.rs` |
 
 mod attach;
@@ -35,6 +36,7 @@ mod open;
 mod owner;
 mod page_checksums;
 mod page_map;
+mod phase;
 mod position;
 mod preflight;
 mod report;
@@ -67,6 +69,7 @@ use crate::ltx::{Header, Txid};
 pub use error::{DbError, DbErrorKind, Result};
 pub use meta::{LocalFile, MetaDir};
 pub use open::configure_sqlite;
+pub use phase::{Activity, Phase};
 pub use report::{Checkpoint, CheckpointMode, Content, Reason, SyncReport, WrittenFile};
 pub use settings::DbSettings;
 pub use stamp::{ColdStamp, Identity, Stamp};
@@ -207,6 +210,7 @@ impl Db {
         if self.attachment.is_some() {
             let outcome = self.detach_steps(&mut report);
             self.complete(&mut report);
+            phase::enter(Phase::Detach);
             self.abandon();
             outcome?;
         }

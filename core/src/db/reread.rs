@@ -8,6 +8,7 @@ use super::error::{DbError, DbErrorKind, Result};
 use super::image::Image;
 use super::l0::{self, L0Writer};
 use super::page_checksums::{self, Builder, Remembered};
+use super::phase::{self, Phase};
 use super::position::{L0Id, WalPosition};
 use super::report::{Content, Reason, SyncReport};
 use super::rules::{self, Step};
@@ -29,6 +30,7 @@ pub(super) enum Extent {
 impl Db {
     /// Writes the database as it is now, from whatever state before. What waited in memory is contained in it.
     pub(super) fn reread(&mut self, extent: Extent, reason: Reason, report: &mut SyncReport) -> Result<()> {
+        phase::enter(Phase::WriteLtxFromDb);
         self.attached_mut().pending = None;
         self.drop_older_history()?;
         for _ in 0..MAX_TRIES {

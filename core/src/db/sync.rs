@@ -3,6 +3,7 @@
 use super::Db;
 use super::copy::Copied;
 use super::error::Result;
+use super::phase::{self, Phase};
 use super::report::{Reason, SyncReport};
 use super::reread::Extent;
 use crate::sqlite::frame_offset;
@@ -10,8 +11,10 @@ use crate::sqlite::frame_offset;
 impl Db {
     /// The steps of [`Db::sync`]; after an error the caller closes the attachment.
     pub(super) fn sync_pass(&mut self, report: &mut SyncReport) -> Result<()> {
+        phase::enter(Phase::Verify);
         self.leave_if_moved()?;
         if self.attachment.is_none() {
+            phase::enter(Phase::EnsureWal);
             self.attach(report)?;
         } else if self.behind.is_some() {
             self.reread(Extent::Full, Reason::BehindReplica, report)?;
@@ -26,6 +29,7 @@ impl Db {
             self.hand_over(report)?;
         }
         if !report.more {
+            phase::enter(Phase::CheckpointIfNeeded);
             self.checkpoint_if_due(report)?;
         }
         self.flush(report)?;

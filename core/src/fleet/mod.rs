@@ -18,6 +18,7 @@
 //! | how is a change noticed? | `watch.rs`, `scheduler/sweep.rs` |
 //! | what is shown of it? | `status.rs`, `summary.rs`, `explain.rs`, `worst.rs`, `health.rs` |
 //! | what is uploaded, merged, deleted? | `upload.rs`, `levels.rs`, `jobs.rs`, `merge.rs`, `compaction.rs`, `snapshot.rs`, `retention.rs` |
+//! | what is being done now? | `working.rs`, `status.rs`, `explain.rs` |
 //! | how does it end? | `once.rs`, `shutdown.rs` |
 
 mod back_off;
@@ -58,6 +59,7 @@ mod upload;
 mod waiters;
 mod watch;
 mod workers;
+mod working;
 mod worst;
 
 use std::future::Future;
@@ -75,6 +77,7 @@ pub use explain::{Explanation, Work};
 pub use jobs::JobRules;
 pub use levels::LevelPlan;
 pub use once::{OnceRequest, OnceResult};
+pub use record::Lane;
 pub use reload::{ReloadError, Reloaded};
 pub use requests::RequestError;
 pub use shutdown::{ShutdownReport, ShutdownRequest};
@@ -82,6 +85,7 @@ pub use start::{FleetParts, Mode, StartError};
 pub use status::{DatabaseStatus, Progress, StatusRow};
 pub use summary::{Standing, Summary};
 pub use waiters::Synced;
+pub use working::Running;
 
 /// A running fleet. Dropping it without [`Fleet::shutdown`] ends its threads, without a last sync.
 pub struct Fleet {

@@ -23,6 +23,7 @@ use super::owners::Owners;
 use super::record::{DbId, EntryId, Lane};
 use super::scheduler::{Event, Forgotten, PoolId, Scheduler};
 use super::waiters::{Ended, Gone, Waiters};
+use super::working::Working;
 
 /// Up to this many databases, each one's start and each of its compactions is worth a line in the log.
 pub const FEW: usize = 100;
@@ -51,6 +52,8 @@ pub struct Shared {
     pub runtime: Handle,
     /// How jobs on levels are run.
     pub rules: JobRules,
+    /// What is being done now.
+    pub working: Working,
     /// How far a shutdown has come.
     pub stage: watch::Sender<Stage>,
 }
@@ -107,6 +110,7 @@ impl Shared {
             entries: RwLock::default(),
             runtime,
             rules,
+            working: Working::default(),
             stage: watch::Sender::new(Stage::Running),
         }
     }

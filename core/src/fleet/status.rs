@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::UnixMillis;
 use crate::ltx::Txid;
 use crate::metrics::{DatabaseMetrics, FleetReading};
 
@@ -11,6 +12,7 @@ use super::due::Tick;
 use super::record::{DbId, Flags, Lane, Phase, Record};
 use super::registration::failure_of;
 use super::shared::{Shared, State};
+use super::working::Running;
 
 /// How a database fares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,12 +80,14 @@ pub struct StatusRow {
     pub lag: Duration,
     /// Something is being done with it.
     pub busy: bool,
-    /// What is being done with it, if anything: `sync`, `upload` or `levels`.
-    pub operation: Option<&'static str>,
+    /// What is being done with it, if anything.
+    pub running: Option<Running>,
     /// The end of what was copied from its WAL, in bytes.
     pub synced_wal_offset: u64,
     /// Requests that wait for a sync of it.
     pub waiters: usize,
+    /// Since when the first of them waits.
+    pub waiting_since: Option<UnixMillis>,
     /// Unix seconds of the last good upload by this process.
     pub last_sync: Option<u32>,
     /// Why it fails.
@@ -124,9 +128,10 @@ impl Shared {
             let entry = entries.get(record.entry.0 as usize);
             entry.map_or_else(String::new, |entry| entry.destination.kind().to_owned())
         };
-        let now = self.now();
+        let (now, running) = (self.now(), self.working.all());
         self.look(|state| {
-            state.scheduler.table.iter().map(|(id, record)| row(state, id, record, kind(record), now)).collect()
+            let row = |(id, record)| row(state, id, record, kind(record), now, running.get(&id).copied());
+            state.scheduler.table.iter().map(row).collect()
         })
     }
 
@@ -134,8 +139,8 @@ impl Shared {
     pub fn row(self: &Arc<Self>, id: DbId) -> Option<StatusRow> {
         let entry = self.look(|state| state.scheduler.table.get(id).map(|record| record.entry))?;
         let kind = self.entry(entry).map(|entry| entry.destination.kind().to_owned()).unwrap_or_default();
-        let now = self.now();
-        self.look(|state| state.scheduler.table.get(id).map(|record| row(state, id, record, kind, now)))
+        let (now, running) = (self.now(), self.working.of(id));
+        self.look(|state| state.scheduler.table.get(id).map(|record| row(state, id, record, kind, now, running)))
     }
 
     /// What of the fleet is read when its metrics are asked for: databases by state, those that are refused too, and the
@@ -193,7 +198,14 @@ fn status_of(record: &Record) -> DatabaseStatus {
     }
 }
 
-fn row(state: &State, id: DbId, record: &Record, replica_type: String, now: Tick) -> StatusRow {
+fn row(
+    state: &State,
+    id: DbId,
+    record: &Record,
+    replica_type: String,
+    now: Tick,
+    running: Option<Running>,
+) -> StatusRow {
     StatusRow {
         path: state.scheduler.table.path(id),
         replica_type,
@@ -204,9 +216,10 @@ fn row(state: &State, id: DbId, record: &Record, replica_type: String, now: Tick
         uploaded: record.uploaded(),
         lag: record.lag(now),
         busy: record.lanes.iter().any(|lane| lane.phase == Phase::Running),
-        operation: Lane::ALL.into_iter().find(|lane| record.lane(*lane).phase == Phase::Running).map(Lane::name),
+        running,
         synced_wal_offset: record.metrics.as_ref().map_or(0, DatabaseMetrics::wal_size),
         waiters: state.waiters.waiting(id),
+        waiting_since: state.waiters.waiting_since(id),
         last_sync: Some(record.synced_at).filter(|at| *at != 0),
         error: failure_of(state, id),
     }

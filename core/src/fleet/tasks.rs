@@ -10,7 +10,7 @@ use futures::FutureExt;
 use crate::ltx::{Level, Txid};
 
 use super::jobs;
-use super::record::Levels;
+use super::record::{Lane, Levels};
 use super::scheduler::{LevelsEnd, LevelsWork, UploadEnd, UploadWork};
 use super::shared::{Shared, Stage};
 use super::upload::{self, Arrivals};
@@ -20,7 +20,9 @@ impl Shared {
     pub(super) fn spawn_upload(self: &Arc<Self>, work: UploadWork) {
         let shared = Arc::clone(self);
         self.runtime.spawn(async move {
+            let running = shared.working.begin(work.id, Lane::Upload, None);
             let end = shared.upload(&work).await;
+            drop(running);
             shared.update(|state, now| state.scheduler.finish_upload(&work, end, now));
             shared.save_if_at_rest(work.id, work.entry, &work.path).await;
         });
@@ -41,7 +43,9 @@ impl Shared {
     pub(super) fn spawn_levels(self: &Arc<Self>, work: LevelsWork, few: bool) {
         let shared = Arc::clone(self);
         self.runtime.spawn(async move {
+            let running = shared.working.begin(work.id, Lane::Levels, None);
             let end = shared.levels(&work, few).await;
+            drop(running);
             shared.update(|state, now| state.scheduler.finish_levels(&work, end, now));
             shared.save_if_at_rest(work.id, work.entry, &work.path).await;
         });

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use tokio::sync::oneshot;
 
+use crate::clock::{self, UnixMillis};
 use crate::ltx::Txid;
 
 use super::record::{DbId, Lane};
@@ -29,6 +30,7 @@ struct Waiter {
     skip: u8,
     local_done: bool,
     changed: bool,
+    since: UnixMillis,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -74,10 +76,16 @@ impl Waiters {
         self.syncs.get(&id).map_or(0, Vec::len)
     }
 
+    /// Since when the first of them waits.
+    pub fn waiting_since(&self, id: DbId) -> Option<UnixMillis> {
+        self.syncs.get(&id)?.iter().map(|waiter| waiter.since).min()
+    }
+
     /// Waits for the next local run that begins after now, and for the upload of what it finds.
     pub fn add(&mut self, id: DbId, upload: bool, running: bool) -> oneshot::Receiver<Answer> {
         let (answer, receiver) = oneshot::channel();
-        let waiter = Waiter { upload, skip: u8::from(running), local_done: false, changed: false, answer };
+        let since = clock::unix_millis();
+        let waiter = Waiter { upload, skip: u8::from(running), local_done: false, changed: false, since, answer };
         self.syncs.entry(id).or_default().push(waiter);
         receiver
     }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use crate::clock;
-use crate::db::Db;
+use crate::db::{Activity, Db};
 
 use super::due::Tick;
 use super::local_work::{self, Subject};
-use super::record::{DbId, EntryId, Flags};
+use super::record::{DbId, EntryId, Flags, Lane};
 use super::scheduler::{LocalAction, LocalDone, LocalFailure, LocalWork, SweepItem, SweepSeen, SweepWork};
 use super::shared::{Shared, State};
 
@@ -133,7 +133,11 @@ fn run(
         Some((record.metrics.clone()?, record.flags.has(Flags::LINK)))
     });
     match (shared.entry(entry), facts) {
-        (Some(entry), Some((metrics, link))) => Subject { path, entry: &entry, metrics: &metrics, link }.run(action),
+        (Some(entry), Some((metrics, link))) => {
+            let activity = Activity::starting();
+            let _running = shared.working.begin(id, Lane::Local, Some(Arc::clone(&activity)));
+            activity.observe(|| Subject { path, entry: &entry, metrics: &metrics, link }.run(action))
+        }
         _ => {
             let failure = LocalFailure { message: "the database was forgotten".to_owned(), until_change: false };
             LocalDone { db: None, result: Err(failure), stamp: 0, settled: true, identity: None }

@@ -21,6 +21,7 @@ mod page;
 mod register;
 mod registrations;
 mod request;
+mod restore_command;
 mod socket;
 mod status;
 mod sync;
@@ -47,6 +48,7 @@ pub use listener::Server;
 pub use metrics::{BindAddress, NoPort};
 pub use register::Registrar;
 pub use registrations::Registrations;
+pub use restore_command::RestoreCommand;
 pub use socket::SocketError;
 
 /// What the routes of the control socket work with.
@@ -113,6 +115,8 @@ pub struct Watched {
     pub budget: ByteBudget,
     /// Up to how many databases all have metrics of their own. `None`: always.
     pub max_metric_databases: Option<usize>,
+    /// How its databases are restored.
+    pub restore_command: RestoreCommand,
 }
 
 impl Watched {

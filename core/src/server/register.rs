@@ -131,6 +131,12 @@ pub(super) async fn register(
     let path = request::path(request.path.as_deref(), &control.environment)?;
     let replica_url = request.replica_url.filter(|url| !url.is_empty());
     let replica_url = replica_url.ok_or_else(|| Refusal::bad_request("replica_url required"))?;
+    // A file that does not exist yet is waited for; a directory never becomes a database.
+    if path.is_dir() {
+        let reason =
+            format!("{} is a directory: its databases need a `dir` entry in the configuration", path.display());
+        return Err(Refusal::bad_request(reason));
+    }
     let (doing, at) = (Arc::clone(&control), path.clone());
     // A task of its own: who asked may go away, and what is registered is kept all the same.
     let added = tokio::spawn(async move {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 const VERSION: u32 = 1;
 
 /// See the module.
+#[derive(Clone)]
 pub struct Registrations(Arc<Kept>);
 
 struct Kept {
@@ -58,6 +59,11 @@ impl Registrations {
     pub fn all(&self) -> Vec<(PathBuf, String)> {
         let databases = self.0.databases.lock().unwrap_or_else(PoisonError::into_inner);
         databases.iter().map(|(path, url)| (path.clone(), url.clone())).collect()
+    }
+
+    /// The replica URL of one, which may hold a password.
+    pub(super) fn replica_url(&self, path: &Path) -> Option<String> {
+        self.0.databases.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
     }
 
     /// Keeps one more.

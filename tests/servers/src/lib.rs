@@ -1,4 +1,4 @@
-//! Real storage servers on the loopback address, for the tests of plugins: found, started on free ports, waited for, and
+//! Real storage servers on the loopback address, for the tests of plugins, and a browser: found, started on free ports, waited for, and
 //! stopped; and a [`Proxy`] that breaks connections on the way to them.
 //!
 //! Each server has a directory of its own and ends, with its files, when its [`Server`] is dropped or this process dies,
@@ -17,10 +17,12 @@
 //! | [`rclone_webdav`] | WebDAV | |
 //! | [`nats`] | NATS with JetStream | object-store buckets |
 //! | [`nats_with_login`] | the same with user and password, also over TLS | object-store buckets |
+//! | [`chromedriver`] | a browser without a screen, driven by WebDriver | |
 //! | [`oss_fake`] | Alibaba Cloud OSS: a fake, in this process | one bucket |
 #![allow(clippy::disallowed_methods, reason = "waits for other processes; no clock of the program is involved")]
 
 mod azure;
+mod browser;
 mod gcs;
 mod http;
 mod locate;
@@ -36,6 +38,7 @@ mod tests;
 mod webdav;
 
 pub use azure::{AZURITE_ACCOUNT, AZURITE_KEY, azurite};
+pub use browser::chromedriver;
 pub use gcs::gcs_emulator;
 pub use locate::find;
 pub use nats::{nats, nats_with_login};

@@ -1,7 +1,7 @@
 //! What most commands begin with: the configuration, the log, the plugins.
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use litestream_core::config::{self, Config, Environment, LoadRequest, Loaded, Source};
 use litestream_core::plugin::{Registry, SearchPath};
@@ -60,6 +60,23 @@ pub fn warn_on_stderr<T: Display>(warnings: &[T]) {
     for warning in warnings {
         eprintln!("Warning: {warning}");
     }
+}
+
+/// The flags by which a command that is typed elsewhere finds the configuration that was read from `path`.
+pub fn flags_to_config(args: &Args, path: Option<&Path>) -> Vec<String> {
+    let mut flags = Vec::new();
+    if let Some(path) = path.filter(|path| *path != Path::new(config::DEFAULT_CONFIG_PATH)) {
+        flags.extend(["-config".to_owned(), path.display().to_string()]);
+    }
+    let switches = [&NO_EXPAND_ENV, &LENIENT].into_iter().filter(|flag| args.switch(flag));
+    flags.extend(switches.map(|flag| format!("-{}", flag.name)));
+    flags
+}
+
+/// The flags by which it finds the plugins.
+pub fn flags_to_plugins(args: &Args) -> Vec<String> {
+    let absolute = |dir: PathBuf| std::path::absolute(&dir).unwrap_or(dir).display().to_string();
+    args.paths(&PLUGIN_DIR).into_iter().flat_map(|dir| ["-plugin-dir".to_owned(), absolute(dir)]).collect()
 }
 
 /// Finds the plugins. Loads none.

@@ -11,9 +11,10 @@ use crate::clock;
 use crate::fleet::Explanation;
 use crate::ltx::{LtxInfo, Txid};
 use crate::restore::{Target, plan};
-use crate::server::{Watched, request};
+use crate::server::{RestoreCommand, Watched, request};
 
-use super::html::{duration, escape, link, shell_word, size, time};
+use super::html::{duration, escape, link, size, time};
+use super::overview::badge;
 use super::page;
 
 /// Points that are shown, the newest. Each is a plan made.
@@ -38,16 +39,22 @@ pub(in crate::server) async fn database(State(watched): State<Arc<Watched>>, Raw
         return page(StatusCode::NOT_FOUND, "litestream-rs", None, &text);
     };
     let points = match points(&watched, Path::new(&path)).await {
-        Ok(points) => timeline(&path, &points, wanted),
+        Ok(points) => timeline(&watched.restore_command, Path::new(&path), &points, wanted),
         Err(error) => format!("<p class=\"bad\">The replica cannot be listed: {}</p>\n", escape(&error)),
     };
     let body = format!(
-        "<p><a href=\"/\">All databases</a></p>\n<h1>{}</h1>\n{}<h2>Restore points</h2>\n{points}",
-        escape(&path),
+        "<p><a href=\"/\">← All databases</a></p>\n<h1>{}</h1>\n{}<h2>Restore points</h2>\n{points}",
+        heading(&path),
         state(&explained)
     );
     // What a person is about to copy must not move away; one who only looks sees what is new.
     page(StatusCode::OK, &path, wanted.is_none().then_some(30), &body)
+}
+
+/// The directory small, so that the name stands out.
+fn heading(path: &str) -> String {
+    let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+    format!("<small>{}/</small>{}", escape(directory), escape(name))
 }
 
 fn state(explained: &Explanation) -> String {
@@ -56,10 +63,10 @@ fn state(explained: &Explanation) -> String {
     let now = i64::try_from(clock::unix_time().as_secs()).unwrap_or(i64::MAX);
     let synced = row.last_sync.map_or_else(
         || "not since the start of the daemon".to_owned(),
-        |at| format!("{} ago", duration(now - i64::from(at))),
+        |at| format!("{} ago, {}", duration(now - i64::from(at)), time(i64::from(at) * 1000)),
     );
     let mut lines = vec![
-        line("state", row.status.as_str()),
+        format!("<tr><th>state</th><td>{}</td></tr>", badge(row)),
         line("position here", &row.txid.to_string()),
         line("on the replica", &format!("{} ({})", row.replica_txid, row.replica_type)),
         line("last upload", &synced),
@@ -69,7 +76,7 @@ fn state(explained: &Explanation) -> String {
             lines.push(line(work.name, error));
         }
     }
-    format!("<table>{}</table>\n", lines.concat())
+    format!("<table class=\"facts\">{}</table>\n", lines.concat())
 }
 
 async fn points(watched: &Watched, path: &Path) -> Result<Vec<Point>, String> {
@@ -92,46 +99,58 @@ fn restorable(files: &[LtxInfo]) -> Vec<Point> {
     ends.into_iter().rev().take(POINTS).filter_map(point).collect()
 }
 
-fn timeline(path: &str, points: &[Point], wanted: Option<Txid>) -> String {
+fn timeline(command: &RestoreCommand, path: &Path, points: &[Point], wanted: Option<Txid>) -> String {
     let (Some(newest), Some(oldest)) = (points.first(), points.last()) else {
         return "<p class=\"bad\">Nothing can be restored yet.</p>\n".to_owned();
     };
-    let span = (newest.at_millis - oldest.at_millis).max(1);
-    let circle = |point: &Point| {
-        let x = 10 + (point.at_millis - oldest.at_millis) * 980 / span;
-        let (txid, at) = (point.txid.to_string(), time(point.at_millis));
-        let target = link(path, Some(&txid));
-        format!("<a href=\"{target}\"><circle cx=\"{x}\" cy=\"20\" r=\"7\"><title>{at} {txid}</title></circle></a>")
-    };
-    let circles: String = points.iter().map(circle).collect();
     let chosen = points.iter().find(|point| Some(point.txid) == wanted).unwrap_or(newest);
+    let span = (newest.at_millis - oldest.at_millis).max(1) as f64;
+    let dot = |point: &Point| {
+        // One point alone is the newest.
+        let place = if points.len() == 1 { 100.0 } else { (point.at_millis - oldest.at_millis) as f64 * 100.0 / span };
+        let (target, at, txid) = (href(path, point), time(point.at_millis), point.txid);
+        let class = if point.txid == chosen.txid { " class=\"chosen\"" } else { "" };
+        format!("<a{class} href=\"{target}\" style=\"left:{place:.1}%\" title=\"{at}, transaction {txid}\"></a>")
+    };
+    // Oldest first, as time goes: also for those who go from link to link by keyboard.
+    let dots: String = points.iter().rev().map(dot).collect();
     let rows: String = points.iter().map(|point| row(path, point, point.txid == chosen.txid)).collect();
     format!(
-        "<svg viewBox=\"0 0 1000 40\" role=\"img\" aria-label=\"restore points from {} to {}\">\
-         <line x1=\"10\" y1=\"20\" x2=\"990\" y2=\"20\"/>{circles}</svg>\n{}<table>{rows}</table>\n",
+        "<div class=\"line\">{dots}</div>\n<p class=\"ends soft\"><span>{}</span><span>{}</span></p>\n{}\
+         <h2>All of them, newest first</h2>\n<table class=\"points\"><tr><th>time (UTC)</th><th>transaction</th><th>to read</th></tr>{rows}</table>\n",
         time(oldest.at_millis),
-        time(newest.at_millis),
-        command(path, chosen)
+        if points.len() == 1 { String::new() } else { time(newest.at_millis) },
+        copy(command, path, chosen)
     )
 }
 
-fn row(path: &str, point: &Point, is_chosen: bool) -> String {
-    let txid = point.txid.to_string();
-    let (target, at, bytes) = (link(path, Some(&txid)), time(point.at_millis), size(point.bytes));
-    let mark = if is_chosen { "●" } else { "" };
+fn href(path: &Path, point: &Point) -> String {
+    link(&path.to_string_lossy(), Some(&point.txid.to_string()))
+}
+
+fn row(path: &Path, point: &Point, is_chosen: bool) -> String {
+    let (target, at, bytes) = (href(path, point), time(point.at_millis), size(point.bytes));
+    let class = if is_chosen { " class=\"chosen\"" } else { "" };
     format!(
-        "<tr><td>{mark}</td><td><a href=\"{target}\">{at}</a></td><td><code>{txid}</code></td><td>{bytes}</td></tr>"
+        "<tr{class}><td><a href=\"{target}\">{}</a></td><td><code>{}</code></td><td class=\"number\">{bytes}</td></tr>",
+        at.trim_end_matches(" UTC"),
+        point.txid
     )
 }
 
 /// By transaction: a time would have to be after the moment that is meant.
-fn command(path: &str, point: &Point) -> String {
-    let output = shell_word(&format!("{path}.restored"));
-    let line = format!("litestream-rs restore -txid {} -o {output} {}", point.txid, shell_word(path));
+fn copy(command: &RestoreCommand, path: &Path, point: &Point) -> String {
+    let line = command.line(path, point.txid);
+    let note = if line.without_secrets {
+        "<p class=\"soft\">The user, password and query of the replica's URL are not shown: add them.</p>\n"
+    } else {
+        ""
+    };
     let at = time(point.at_millis);
     format!(
-        "<p>The state of {at}, beside the database as it is:</p>\n<code class=\"copy\" id=\"command\">{}</code>\n",
-        escape(&line)
+        "<p>This brings back the state of <b>{at}</b>, beside the database as it is now:</p>\n\
+         <code class=\"copy\" id=\"command\">{}</code>\n{note}",
+        escape(&line.text)
     )
 }
 
@@ -157,10 +176,12 @@ mod tests {
     #[test]
     fn the_command_is_that_of_the_chosen_point() {
         let points = restorable(&[file(9, 1, 3), file(0, 4, 4)]);
-        let text = timeline("/d/it's.db", &points, Some(Txid(3)));
-        let command = "litestream-rs restore -txid 0000000000000003 -o &#39;/d/it&#39;\\&#39;&#39;s.db.restored&#39; &#39;/d/it&#39;\\&#39;&#39;s.db&#39;";
-        assert!(text.contains(command), "{text}");
-        assert!(timeline("/a", &points, None).contains("-txid 0000000000000004 "));
-        assert!(timeline("/a", &[], None).contains("Nothing can be restored yet"));
+        let command = RestoreCommand::default();
+        let of = |path: &str, points: &[Point], wanted| timeline(&command, Path::new(path), points, wanted);
+        let text = of("/d/it's.db", &points, Some(Txid(3)));
+        let quoted = "-o &#39;/d/it&#39;\\&#39;&#39;s.db.restored&#39; &#39;/d/it&#39;\\&#39;&#39;s.db&#39;";
+        assert!(text.contains(&format!("litestream-rs restore -txid 0000000000000003 {quoted}")), "{text}");
+        assert!(of("/a", &points, None).contains("-txid 0000000000000004 "));
+        assert!(of("/a", &[], None).contains("Nothing can be restored yet"));
     }
 }

@@ -27,16 +27,6 @@ pub(super) fn link(path: &str, point: Option<&str>) -> String {
     format!("/database?{}", escape(&query.finish()))
 }
 
-/// A word of a command line, as a shell reads it back.
-pub(super) fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:=@%,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
-}
-
 /// `5s`, `12m`, `3h`, `9d`.
 pub(super) fn duration(seconds: i64) -> String {
     match seconds.max(0) {
@@ -45,6 +35,19 @@ pub(super) fn duration(seconds: i64) -> String {
         hours @ 3600..172_800 => format!("{}h", hours / 3600),
         days => format!("{}d", days / 86_400),
     }
+}
+
+/// `1,234,567`
+pub(super) fn count(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// `567 B`, `16 kB`, `1.2 MB`.
@@ -61,10 +64,10 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
-/// `2026-11-23T19:00:00Z`
+/// `2026-11-23 19:00:00 UTC`
 pub(super) fn time(millis: i64) -> String {
     let time = jiff::Timestamp::from_millisecond(millis).unwrap_or_default();
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 #[cfg(test)]
@@ -75,13 +78,11 @@ mod tests {
     fn nothing_that_a_database_is_called_leaves_its_place() {
         assert_eq!(escape("<a href='x'>&\"\u{1b}"), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;\u{fffd}");
         assert_eq!(link("/a b&c\"<.db", None), "/database?path=%2Fa+b%26c%22%3C.db");
-        assert_eq!(shell_word("/a/b.db"), "/a/b.db");
-        assert_eq!(shell_word("/a b/$(rm)'s.db"), r"'/a b/$(rm)'\''s.db'");
-        assert_eq!(shell_word(""), "''");
     }
 
     #[test]
     fn sizes_and_times_are_short() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([0, 999, 1500, 16_512, 4_152_000].map(size), ["0 B", "999 B", "1.5 kB", "17 kB", "4.2 MB"]);
         assert_eq!([-5, 59, 60, 7200, 200_000].map(duration), ["0s", "59s", "1m", "2h", "2d"]);
     }

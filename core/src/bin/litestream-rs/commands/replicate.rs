@@ -21,6 +21,7 @@ use litestream_core::config::{
 };
 use litestream_core::fleet::{Fleet, FleetParts, Mode, OnceRequest, Progress, ShutdownReport, ShutdownRequest};
 use litestream_core::plugin::{ByteBudget, Registry, Stores};
+use litestream_core::server::RestoreCommand;
 
 use crate::args::{Args, Command, Example, Flag, Kind};
 use crate::exit_code::Exit;
@@ -116,13 +117,15 @@ struct Request {
     exec: Option<Vec<String>>,
     once: Option<OnceRequest>,
     restore_missing: bool,
+    /// For the status page.
+    restore_command: RestoreCommand,
 }
 
 fn run(args: &Args) -> anyhow::Result<Exit> {
     let environment = Environment::of_process();
     let load = load_request(args, environment.clone())?;
     let loaded = config::load(&load)?;
-    let request = read_request(args, &loaded.config, load, environment)?;
+    let request = read_request(args, &loaded, load, environment)?;
     let registry = setup::plugins(args, Some(&loaded.config), &request.environment);
     logging::start(&loaded.config.logging);
     startup::log_beginning(&loaded);
@@ -160,7 +163,8 @@ fn load_request(args: &Args, environment: Environment) -> anyhow::Result<LoadReq
     Ok(request)
 }
 
-fn read_request(args: &Args, config: &Config, load: LoadRequest, environment: Environment) -> anyhow::Result<Request> {
+fn read_request(args: &Args, loaded: &Loaded, load: LoadRequest, environment: Environment) -> anyhow::Result<Request> {
+    let config = &loaded.config;
     let once = args.switch(&ONCE);
     let (force_snapshot, enforce_retention) = (args.switch(&FORCE_SNAPSHOT), args.switch(&ENFORCE_RETENTION));
     let contradiction = match (once, config.exec.is_some(), force_snapshot, enforce_retention) {
@@ -178,6 +182,12 @@ fn read_request(args: &Args, config: &Config, load: LoadRequest, environment: En
         exec: config.exec.as_deref().map(exec::split).transpose()?,
         once: once.then_some(OnceRequest { force_snapshot, enforce_retention }),
         restore_missing: args.switch(&RESTORE_IF_DB_NOT_EXISTS),
+        restore_command: RestoreCommand {
+            config_flags: setup::flags_to_config(args, loaded.path.as_deref()),
+            plugin_flags: setup::flags_to_plugins(args),
+            replica_url: args.positionals.get(1).map(|url| url.to_string_lossy().into_owned()),
+            registrations: None,
+        },
     })
 }
 
@@ -189,7 +199,7 @@ async fn replicate(loaded: Loaded, request: Request, registry: Registry) -> anyh
     let (once, restore_missing) = (request.once.is_some(), request.restore_missing);
     let mut reload = Reload::install(request.load.clone(), config.clone(), once, restore_missing)?;
     let registry = Arc::new(registry);
-    let servers = Servers::plan(&config)?;
+    let mut servers = Servers::plan(&config, request.restore_command.clone())?;
     let (heartbeat, systemd) = (config.heartbeat.clone(), Systemd::of(&request.environment));
     let shutdown = ShutdownRequest { timeout: config.shutdown_sync_timeout, interval: config.shutdown_sync_interval };
     let stores = Arc::new(Stores::new(ByteBudget::new(config.memory_budget_bytes), None));
@@ -202,8 +212,9 @@ async fn replicate(loaded: Loaded, request: Request, registry: Registry) -> anyh
             return Ok(Exit::Success);
         }
     };
+    servers.prepare_control(&fleet, &registry, &stores, &request.environment).await;
     let servers = match request.once {
-        None => servers.start(&fleet, &registry, &stores, &request.environment).await,
+        None => servers.start(&fleet, &stores).await,
         Some(_) => servers,
     };
     let (result, shutdown) = match request.once {
