@@ -26,8 +26,8 @@ pub const COMMAND: Command = Command {
     about: "Register a database for replication.",
     synopsis: &["[arguments] -replica URL DB_PATH"],
     flags: &[&REPLICA, &TIMEOUT, &SOCKET, &JSON],
-    notes: "A file that does not exist yet is waited for. The registration ends with the daemon: what\n\
-            is to be replicated always belongs into its configuration.",
+    notes: "A file that does not exist yet is waited for. The registration outlives restarts of the\n\
+            daemon and changes of its configuration, until `unregister`.",
     examples: &[
         Example {
             what: "Register a database with an S3 replica",
