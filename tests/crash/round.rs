@@ -10,8 +10,9 @@ use litestream_core::failpoint;
 use super::disk;
 use crate::harness::*;
 
-/// Levels work at intervals of whole seconds: these are the shortest.
+/// Levels work at intervals of whole seconds: these are the shortest. The last sync may take as long as a busy machine needs.
 const CONFIG: &str = "
+shutdown-sync-timeout: 15m
 levels:
   - interval: 1s
   - interval: 2s
