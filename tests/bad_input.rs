@@ -9,6 +9,18 @@ use crate::harness::*;
 /// A command with wrong arguments, and what has to stand on standard error. `ROOT` stands for the sandbox.
 type Case<'a> = (&'a [&'a str], &'a str);
 
+const CONFIG: &str = "
+dbs:
+  - path: ROOT/app.db
+    replica:
+      path: ROOT/replica
+  - dir: ROOT/tenants
+    pattern: '*.db'
+    replica:
+      type: file
+      path: ROOT/backups
+";
+
 struct Scene {
     program: Program,
     sandbox: Sandbox,
@@ -21,10 +33,7 @@ impl Scene {
         sandbox.database("app.db");
         sandbox.database("tenants/a.db");
         sandbox.write("text", "this is neither a database nor a configuration: [".repeat(20));
-        sandbox.write("litestream.yml", format!(
-            "dbs:\n  - path: ROOT/app.db\n    replica:\n      path: ROOT/replica\n  - dir: ROOT/tenants\n    pattern: '*.db'\n    \
-             replica:\n      type: file\n      path: ROOT/backups\n"
-        ).replace("ROOT", sandbox.root().to_str().unwrap()));
+        sandbox.write("litestream.yml", CONFIG.replace("ROOT", sandbox.root().to_str().unwrap()));
         sandbox.mkdir("empty");
         let once = program.once(&sandbox, &sandbox.path("litestream.yml"));
         assert_eq!(once.code(), 0, "{once}");

@@ -44,6 +44,8 @@ mod restore_directory;
 mod restore;
 // The control socket and the metrics.
 mod server;
+// Clients that go away, and what a database leaves behind.
+mod server_clients;
 // The status page in a browser.
 mod status_page;
 // What applications do to their WAL.

@@ -30,10 +30,8 @@ impl Browser {
             "--disable-crash-reporter",
             "--force-color-profile=srgb",
         ]);
-        // Chromium refuses its sandbox to root. It loads our own page and nothing else.
-        if rustix::process::geteuid().is_root() {
-            args.push("--no-sandbox");
-        }
+        // Root and many containers cannot have Chromium's sandbox. It loads our own page and nothing else.
+        args.push("--no-sandbox");
         let options = json!({ "args": args });
         let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
         let answer = request(&driver, "POST", "/session", Some(&wanted)).unwrap_or_else(|error| panic!("{error}"));

@@ -20,9 +20,26 @@ pub fn exchange(mut stream: impl Read + Write, request: &str, body: &str) -> (St
         }
         answer.extend_from_slice(&piece[..read]);
     }
-    let answer = String::from_utf8(answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.lines().next().unwrap().to_owned(), body.to_owned())
+    let head_end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    let body = answer.split_off(head_end + 4);
+    let head = String::from_utf8(answer).unwrap();
+    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    let body = if chunked { joined(&body) } else { body };
+    (head.lines().next().unwrap().to_owned(), String::from_utf8(body).unwrap())
+}
+
+/// The chunks of a body, without their sizes: one of these may stand in the middle of a line.
+fn joined(mut chunks: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let end = chunks.windows(2).position(|window| window == b"\r\n").unwrap();
+        let size = usize::from_str_radix(std::str::from_utf8(&chunks[..end]).unwrap(), 16).unwrap();
+        if size == 0 {
+            return body;
+        }
+        body.extend_from_slice(&chunks[end + 2..end + 2 + size]);
+        chunks = &chunks[end + 2 + size + 2..];
+    }
 }
 
 fn is_whole(answer: &[u8]) -> bool {

@@ -29,9 +29,14 @@ pub(super) async fn unregister(
 ) -> Result<Answer<UnregisterAnswer>, Refusal> {
     let request: UnregisterRequest = request::body(&body)?;
     let path = request::path(request.path.as_deref(), &control.environment)?;
-    // First: whatever becomes of the last sync, it leaves.
-    control.registrations.remove(path.clone()).await;
-    let last = control.fleet.unregister(&path, request::timeout(request.timeout)).await;
+    let (doing, at, patience) = (Arc::clone(&control), path.clone(), request::timeout(request.timeout));
+    // A task of its own: who asked may go away, and it is not left half done.
+    let last = tokio::spawn(async move {
+        // First: whatever becomes of the last sync, it leaves.
+        doing.registrations.remove(at.clone()).await;
+        doing.fleet.unregister(&at, patience).await
+    });
+    let last = last.await.map_err(Refusal::internal)?;
     let last = last.map_err(|error| Refusal::internal(format!("failed to unregister database: {error}")))?;
     let (status, txid) = last.map_or(("already_unregistered", 0), |txid| ("unregistered", txid.0));
     Ok(Answer(UnregisterAnswer { status, path: path.to_string_lossy().into_owned(), txid }))
