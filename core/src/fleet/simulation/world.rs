@@ -1,7 +1,9 @@
 //! The world of one seed: lives of a fleet, one after the other, on the same files and the same store.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,6 +65,7 @@ pub struct World {
     trouble: u8,
     log: Vec<String>,
     counts: Counts,
+    _turn: File,
 }
 
 impl Drop for World {
@@ -81,12 +84,11 @@ impl World {
         let scratch = if memory.is_dir() { memory } else { std::env::temp_dir() };
         // Paths decide when periodic work is due: they are the same in every run.
         let directory = scratch.join("litestream-rs-simulation").join(seed.to_string());
-        let _ = std::fs::remove_dir_all(&directory);
-        std::fs::create_dir_all(&directory).unwrap();
+        let turn = take_turn(&directory);
         let trouble = [0, 5, 15, 40][random.usize(..4)];
         let (databases, log, counts) = Default::default();
         let store = SimStore::default();
-        World { random, directory, store, databases, unix_time: BEGINNING, trouble, log, counts }
+        World { random, directory, store, databases, unix_time: BEGINNING, trouble, log, counts, _turn: turn }
     }
 
     pub fn log(&self) -> &[String] {
@@ -395,6 +397,26 @@ impl World {
     fn count(&mut self, name: &str) {
         let name: String = name.chars().take_while(|c| !c.is_ascii_digit() && *c != '/').collect();
         *self.counts.entry(name).or_default() += 1;
+    }
+}
+
+/// Waits until no other process is in the directory, empties it, and keeps it as long as the result lives. (Somebody else's
+/// tests on the same machine once looked like a loss in seed 58.)
+fn take_turn(directory: &Path) -> File {
+    loop {
+        std::fs::create_dir_all(directory).unwrap();
+        // Whoever has it removes it in the end.
+        let Ok(turn) = File::open(directory) else { continue };
+        turn.lock().unwrap();
+        let inode = |metadata: std::fs::Metadata| metadata.ino();
+        if std::fs::metadata(directory).map(inode).ok() != turn.metadata().map(inode).ok() {
+            continue;
+        }
+        for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+        }
+        return turn;
     }
 }
 
