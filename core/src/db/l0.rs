@@ -103,8 +103,8 @@ fn sync_parent(path: &Path) -> io::Result<()> {
 /// trailer was verified before and is not read again.
 pub(super) fn newest(meta: &MetaDir, vouched: Option<L0Id>) -> Result<Option<L0Id>> {
     let directory = meta.l0_dir();
-    let files = meta.list_l0().map_err(|error| DbError::io("list local ltx files", &directory, error))?;
-    let Some(newest) = files.last() else { return Ok(None) };
+    let newest = meta.newest_l0().map_err(|error| DbError::io("list local ltx files", &directory, error))?;
+    let Some(newest) = newest else { return Ok(None) };
     let path = directory.join(FileName::new(newest.min_txid, newest.max_txid).to_string());
     if let Some(vouched) = vouched.filter(|l0| l0.txid == newest.max_txid && l0.size == newest.size)
         && read_trailer(&path).is_ok_and(|trailer| trailer.file_checksum == vouched.checksum)

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::clock::UnixMillis;
 use crate::failpoint;
-use crate::ltx::Txid;
+use crate::ltx::{FileName, Txid};
 
 /// The `-litestream` directory of one database.
 #[derive(Clone, Debug)]
@@ -58,13 +58,8 @@ impl MetaDir {
 
     /// All L0 files, in order. A missing directory is an empty list; other names in it are ignored.
     pub fn list_l0(&self) -> io::Result<Vec<LocalFile>> {
-        let entries = match fs::read_dir(self.l0_dir()) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
         let mut files = Vec::new();
-        for entry in entries {
+        for entry in read_dir_if_present(&self.l0_dir())?.into_iter().flatten() {
             let entry = entry?;
             let Some((min_txid, max_txid)) = entry.file_name().to_str().and_then(parse_name) else { continue };
             match entry.metadata() {
@@ -80,6 +75,24 @@ impl MetaDir {
         }
         files.sort_unstable_by_key(|file| (file.min_txid, file.max_txid));
         Ok(files)
+    }
+
+    /// The newest L0 file. Looks at that one only, and removes `*.tmp` beside it.
+    pub(super) fn newest_l0(&self) -> io::Result<Option<LocalFile>> {
+        let directory = self.l0_dir();
+        let mut newest: Option<(Txid, Txid)> = None;
+        for entry in read_dir_if_present(&directory)?.into_iter().flatten() {
+            let name = entry?.file_name();
+            let Some(name) = name.to_str() else { continue };
+            match parse_name(name) {
+                Some((min, max)) => newest = newest.max(Some((min, max))),
+                None if name.ends_with(".tmp") => ignore_missing(fs::remove_file(directory.join(name)))?,
+                None => {}
+            }
+        }
+        let Some((min_txid, max_txid)) = newest else { return Ok(None) };
+        let metadata = fs::metadata(directory.join(FileName::new(min_txid, max_txid).to_string()))?;
+        Ok(Some(LocalFile { min_txid, max_txid, size: metadata.len(), modified_at: modified_at(&metadata) }))
     }
 
     /// Removes one L0 file; one that is gone already is fine. Never call it for the newest: it is the position.
@@ -110,14 +123,17 @@ impl MetaDir {
     }
 }
 
+fn read_dir_if_present(directory: &Path) -> io::Result<Option<fs::ReadDir>> {
+    match fs::read_dir(directory) {
+        Ok(entries) => Ok(Some(entries)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn remove_temporary_files(directory: &Path) -> io::Result<usize> {
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => return Err(error),
-    };
     let mut removed = 0;
-    for entry in entries {
+    for entry in read_dir_if_present(directory)?.into_iter().flatten() {
         let entry = entry?;
         let kind = entry.file_type()?;
         if kind.is_dir() {
@@ -180,6 +196,19 @@ mod tests {
         meta.remove_l0(Txid(9)).expect("remove");
         meta.remove_l0(Txid(9)).expect("removing twice is fine");
         assert_eq!(meta.list_l0().expect("list").len(), 1);
+    }
+
+    #[test]
+    fn the_newest_file_is_found_and_what_was_left_half_written_beside_it_removed() {
+        let (_directory, meta) = meta_with(&[
+            "ltx/0/0000000000000009-0000000000000009.ltx",
+            "ltx/0/000000000000000a-000000000000000a.ltx",
+            "ltx/0/000000000000000b-000000000000000b.ltx.tmp",
+        ]);
+        let newest = meta.newest_l0().expect("look").expect("there is one");
+        assert_eq!((newest.max_txid, newest.size), (Txid(10), 1));
+        assert_eq!(fs::read_dir(meta.l0_dir()).expect("list").count(), 2);
+        assert_eq!(MetaDir::new("/nowhere").newest_l0().expect("look"), None);
     }
 
     #[test]

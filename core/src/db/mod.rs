@@ -107,16 +107,19 @@ pub struct Db {
 }
 
 impl Db {
-    /// Reads the local state: removes `*.tmp`, verifies the newest L0 file, loads the saved position. Opens no SQLite, and
-    /// needs no database to be there.
+    /// Reads the local state: loads the saved position, verifies the newest L0 file, removes what was left half written (all
+    /// of it where no position was saved; else only L0 files, the rest is overwritten in its turn). Opens no SQLite, and needs
+    /// no database to be there.
     pub fn open(files: DbFiles, settings: Arc<DbSettings>) -> Result<Db> {
         let absolute =
             |path: &Path| std::path::absolute(path).map_err(|error| DbError::io("open database", path, error));
         let files = DbFiles { path: absolute(&files.path)?, meta: absolute(&files.meta)? };
         let meta = MetaDir::new(files.meta.clone());
-        preflight::clean(&meta)?;
         let saved = Position::load(&meta);
         let saved = saved.map_err(|error| DbError::io("read saved position", &meta.position_path(), error))?;
+        if saved.is_none() {
+            preflight::clean(&meta)?;
+        }
         let newest = l0::newest(&meta, saved.as_ref().map(|(l0, _)| *l0))?;
         let position = saved.as_ref().filter(|(l0, _)| Some(*l0) == newest).map(|(_, position)| position.clone());
         Ok(Db {
@@ -194,6 +197,12 @@ impl Db {
             let emptied = header.frames == 0 && header.salt != position.wal.salt;
             !emptied && !header.wal_position().is_same_as(&position.wal)
         })
+    }
+
+    /// The stamp of the database file when it alone equalled what was copied: until a commit is moved there, by us or by
+    /// others, nobody has a reason to change it. `None` while cold, and while something is only in the WAL.
+    pub fn rest_stamp(&self) -> Option<Stamp> {
+        self.attachment.as_ref()?.rest
     }
 
     /// Whether SQLite has the file open for us.

@@ -22,6 +22,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use super::l0;
 use super::meta::MetaDir;
@@ -236,11 +237,14 @@ fn read_header(file: &File) -> io::Result<Header> {
     Header::parse(&bytes).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "damaged header"))
 }
 
-/// Identifies this run of the kernel; zeros where that is not known.
+/// Identifies this run of the kernel; zeros where that is not known. No process outlives it.
 fn boot_id() -> [u8; 16] {
-    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
-    u128::from_str_radix(&digits, 16).map_or([0; 16], u128::to_be_bytes)
+    static BOOT_ID: LazyLock<[u8; 16]> = LazyLock::new(|| {
+        let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+        u128::from_str_radix(&digits, 16).map_or([0; 16], u128::to_be_bytes)
+    });
+    *BOOT_ID
 }
 
 impl State {

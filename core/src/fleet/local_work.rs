@@ -65,9 +65,12 @@ impl Subject<'_> {
             LocalAction::Sync { db, full_above, known, .. } => {
                 let before = ColdStamp::of(file);
                 let outcome = self.sync(db, full_above, known, file);
-                let attached = outcome.0.is_some();
-                // The stamp of before: what changes while the sync runs is for the next one.
-                let hash = if attached { file_hash(&before) } else { stamp_hash(&before) };
+                // The stamp of before: what changes while the sync runs is for the next one. Unless our own checkpoint is what
+                // changed the file, and the lock proves that nobody else did.
+                let hash = match &outcome.0 {
+                    Some(db) => hash_files(&[db.rest_stamp().or(before.database)]),
+                    None => stamp_hash(&before),
+                };
                 let settled = outcome.1.is_err();
                 (outcome, ColdLook { hash, settled })
             }

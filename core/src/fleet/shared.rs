@@ -74,6 +74,8 @@ pub struct State {
     pub(super) retired: HashSet<EntryId>,
     /// When the timer must look again.
     pub(super) wake_at: Tick,
+    /// Workers that wait for work.
+    idle_workers: usize,
     /// Threads end.
     pub(super) stop: bool,
 }
@@ -100,6 +102,7 @@ impl Shared {
             vacant: Vec::new(),
             retired: HashSet::new(),
             wake_at: Tick(0),
+            idle_workers: 0,
             stop: false,
         };
         Shared {
@@ -223,13 +226,19 @@ impl Shared {
         while let Some(work) = state.scheduler.take_levels(now) {
             self.spawn_levels(work, state.scheduler.table.len() <= FEW);
         }
-        if state.scheduler.has_local_work(now) {
-            self.work.notify_all();
-        }
+        self.wake_a_worker(state, now);
         if next < state.wake_at {
             self.timer.notify_one();
         }
         state.wake_at = next;
+    }
+
+    /// Wakes one worker if there is something for it. That one wakes the next before it begins, and so on: a single commit
+    /// does not wake all of them.
+    pub(super) fn wake_a_worker(&self, state: &State, now: Tick) {
+        if state.idle_workers > 0 && state.scheduler.has_local_work(now) {
+            self.work.notify_one();
+        }
     }
 
     /// Ends all threads after their present work.
@@ -246,8 +255,11 @@ impl Shared {
     }
 
     /// Waits, as a worker, until there may be work.
-    pub(super) fn wait_for_work<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.work.wait(state).unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn wait_for_work<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.idle_workers += 1;
+        let mut state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state.idle_workers -= 1;
+        state
     }
 
     fn tell(self: &Arc<Self>, events: Vec<Event>) {

@@ -9,7 +9,7 @@ use crate::clock;
 use crate::db::{LocalFile, MetaDir};
 use crate::ltx::{FileName, Header, Level, LtxInfo, Txid};
 use crate::metrics;
-use crate::plugin::{FileSource, Urgency};
+use crate::plugin::Urgency;
 use crate::replica::{Layout, Remote, ReplicaClient, Verdict, contiguous, judge, local_trailer};
 use crate::sqlite::WAL_HEADER_LEN;
 
@@ -225,13 +225,12 @@ impl Batch<'_> {
     }
 
     async fn send_one(&self, txid: Txid, file: &LocalLtx) -> Result<(), Stop> {
-        let source = FileSource::new(file.path.clone(), file.size);
         let name = FileName::new(txid, txid);
         // A store that cannot create conditionally would replace another program's file, and nobody would know.
         if !self.client.can_refuse_existing() && self.client.find(Level::RAW, name).await?.is_some() {
             return self.judge_conflict(txid, name, file).await;
         }
-        match self.client.write_file(Level::RAW, name, file.header.timestamp, true, &source).await {
+        match self.client.write_file(Level::RAW, name, file.header.timestamp, true, file).await {
             Err(error) if error.kind == ErrorKind::CONFLICT => self.judge_conflict(txid, name, file).await,
             other => Ok(other?),
         }

@@ -77,7 +77,9 @@ fn next(shared: &Arc<Shared>) -> Option<Task> {
         if state.stop {
             return None;
         }
-        if let Some(task) = take(&mut state, shared.now()) {
+        let now = shared.now();
+        if let Some(task) = take(&mut state, now) {
+            shared.wake_a_worker(&state, now);
             return Some(task);
         }
         state = shared.wait_for_work(state);

@@ -71,7 +71,8 @@ pub enum LevelsEnd {
 impl<D: HotDb> Scheduler<D> {
     /// The next job on levels, if the limit allows one.
     pub fn take_levels(&mut self, now: Tick) -> Option<LevelsWork> {
-        while self.levelling < self.limits.levels
+        let limit = if self.is_pressed() { 1 } else { self.limits.levels };
+        while self.levelling < limit
             && let Some(id) = self.levels_ready.pop_front()
         {
             if !self.begin(id, Lane::Levels) {
@@ -90,6 +91,11 @@ impl<D: HotDb> Scheduler<D> {
             self.plan_levels(id, now);
         }
         None
+    }
+
+    /// True while commits wait to be copied or uploaded: levels only move what is safe already, and lose nothing by waiting.
+    fn is_pressed(&self) -> bool {
+        !self.local_ready.is_empty() || self.pools.iter().any(super::upload::Pool::is_behind)
     }
 
     /// Plans the work on levels that has become possible, and asks for a run when the first of it is due.

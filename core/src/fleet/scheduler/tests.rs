@@ -408,6 +408,25 @@ fn levels_run_when_planned_and_an_idle_database_plans_nothing() {
     assert_eq!(work.job, Job::Compact(Level::new(1).unwrap()));
 }
 
+#[test]
+fn while_a_commit_waits_levels_get_one_place() {
+    let mut bench = Bench::new(10);
+    bench.scheduler.limits.levels = 3;
+    bench.scheduler.level_plan = LevelPlan { enabled: true, ..LevelPlan::off() };
+    let ids: Vec<DbId> = (0..5).map(|n| bench.add(&format!("{n}.db"))).collect();
+    bench.run(4 * SECOND);
+    bench.commit(ids[0]);
+    bench.scheduler.changed(ids[0], bench.now);
+    bench.scheduler.advance(bench.now);
+    assert!(bench.scheduler.take_levels(bench.now).is_some(), "never none");
+    assert!(bench.scheduler.take_levels(bench.now).is_none(), "the commit goes first");
+    let work = bench.scheduler.take_local(bench.now).expect("the commit");
+    assert_eq!(work.id, ids[0]);
+    assert!(bench.scheduler.take_levels(bench.now).is_some());
+    assert!(bench.scheduler.take_levels(bench.now).is_some());
+    assert!(bench.scheduler.take_levels(bench.now).is_none(), "the limit");
+}
+
 /// Found by the simulation, seed 20815: a hole in level 1 kept level 2 from being compacted, and that every snapshot.
 #[test]
 fn a_job_that_fails_lets_the_others_have_their_turn() {

@@ -230,6 +230,11 @@ impl<D: HotDb> Scheduler<D> {
 }
 
 impl Pool {
+    /// Uploads wait for a place. What waits for a store that fails does not count: that may take for ever.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.ready.is_empty() && self.failures < SUSPECT
+    }
+
     fn has_room(&self, limit: usize) -> bool {
         self.running < if self.failures >= SUSPECT { 1 } else { limit }
     }
