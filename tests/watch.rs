@@ -239,6 +239,27 @@ fn h70_a_renamed_subdirectory_does_not_make_it_watch_its_working_directory() {
     scene.finish(&["renamed/a.db", "inside.db"]);
 }
 
+/// Found by the soak: the new names were refused as second names of files whose old names were about to go, for good.
+#[test]
+fn h71_databases_in_use_are_replicated_under_their_new_names_when_their_directory_is_renamed() {
+    let mut scene = Scene::new();
+    ours_only!(scene.program, "it goes on under the old names");
+    let names: Vec<String> = (0..20).map(|number| format!("{number}.db")).collect();
+    for name in &names {
+        scene.sandbox.database(format!("data/sub/{name}"));
+    }
+    for name in &names {
+        scene.wait_replicated(&format!("sub/{name}"));
+    }
+    for (from, to) in [("sub", "one"), ("one", "two"), ("two", "three")] {
+        fs::rename(scene.sandbox.path(format!("data/{from}")), scene.sandbox.path(format!("data/{to}"))).unwrap();
+        for name in &names {
+            scene.wait_replicated(&format!("{to}/{name}"));
+        }
+    }
+    scene.finish(&["three/0.db", "three/7.db", "three/19.db"]);
+}
+
 #[test]
 fn h68_a_database_that_cannot_be_uploaded_does_not_hold_up_the_others() {
     let mut scene = Scene::new();

@@ -85,8 +85,8 @@ class Churn:
     def commit(self, path):
         life, connection = self.life(path), self.open(path)
         connection.execute("BEGIN IMMEDIATE")
-        for _ in range(self.random.choice([1, 1, 1, 3, 30])):
-            row = connection.execute(INSERT, (life, self.random.choice([20, 200, 3000]))).lastrowid
+        for _ in range(self.random.choice([1, 1, 1, 3, 10])):
+            row = connection.execute(INSERT, (life, self.random.choice([20, 200, 1000]))).lastrowid
         if self.random.random() < 0.05:
             connection.execute("ROLLBACK")
             return

@@ -168,7 +168,7 @@ def audit(program, options, results):
         outcome = program.restore_all(output)
         wrong = [] if outcome.returncode == 0 else [f"restore -dir: {outcome.stderr.strip()[-800:]}"]
         wrong += audit_living(program, output, rows, ends, results)
-        wrong += audit_dead(program, output, rows, ends, results)
+        wrong += audit_dead(program, output, rows, ends, stood, results)
         wrong += audit_past(program, ends, stood, options, results)
     finally:
         shutil.rmtree(output, ignore_errors=True)
@@ -199,15 +199,17 @@ def audit_living(program, output, rows, ends, results):
     return wrong
 
 
-def audit_dead(program, output, rows, ends, results):
-    """A deleted database's last state is on the replica, unless its path has another tenant."""
+def audit_dead(program, output, rows, ends, stood, results):
+    """A deleted database's last state is on the replica, unless another one stood at its path later."""
     wrong, checked = [], 0
-    newest = {}
+    newest, last_stood = {}, {}
+    for (path, _), at in stood.items():
+        last_stood[path] = max(at, last_stood.get(path, 0))
     for life, end in ends.items():
         if end["path"] not in newest or newest[end["path"]][1]["at"] < end["at"]:
             newest[end["path"]] = (life, end)
     for path, (life, end) in newest.items():
-        if end["how"] != "deleted" or Path(path).exists():
+        if end["how"] != "deleted" or Path(path).exists() or last_stood.get(path, 0) > end["at"]:
             continue
         restored = output / Path(path).relative_to(program.data)
         checked += 1

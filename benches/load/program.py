@@ -65,15 +65,17 @@ class Program:
         return self.log.read_bytes().count(text.encode()) if self.log.exists() else 0
 
     def at_rest(self, seconds, limit):
-        """Waits until nothing was sent for `seconds` and no database is open. False if `limit` passes before."""
-        end, since, last = time.monotonic() + limit, time.monotonic(), None
+        """Waits until no database is open for `seconds`: each is uploaded then. False if `limit` passes before.
+
+        Work on levels goes on for an hour, a few files at a time.
+        """
+        end, since = time.monotonic() + limit, time.monotonic()
         while time.monotonic() < end:
-            now = metric("litestream_replica_operation_total")
-            if now != last or metric("litestream_fleet_open_databases") != 0:
-                since, last = time.monotonic(), now
+            if metric("litestream_fleet_open_databases") != 0:
+                since = time.monotonic()
             elif time.monotonic() - since >= seconds:
                 return True
-            time.sleep(0.5)
+            time.sleep(0.2)
         return False
 
     def restore(self, output, url, *flags):

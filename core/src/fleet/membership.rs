@@ -16,6 +16,7 @@ use crate::clock;
 use crate::discovery::{Attachments, Changes, DirSpec, FileIdentity, Rescan, ScanError, Scope};
 
 use super::entry::EntryTarget;
+use super::local_work::identity_of;
 use super::record::{EntryId, Flags, Identity, Lane};
 use super::registration::{self, Candidate};
 use super::shared::{FEW, Shared, Stage};
@@ -317,15 +318,28 @@ pub fn add(shared: &Arc<Shared>, candidates: Vec<Candidate>, dir: &str) {
     if ids.len() > FEW {
         tracing::info!(dir, databases = ids.len(), "added databases to replication");
     }
-    for refused in refused.iter().filter(|refused| !matches!(refused, registration::Refused::Known(_))) {
-        tracing::error!(reason = %refused, "database is not replicated");
+    for refused in &refused {
+        match refused {
+            registration::Refused::Known(_) => {}
+            // Moved: it is added as soon as the old name has let go of it.
+            registration::Refused::SameFile { path, as_ } if identity_of(path) != identity_of(as_) => {
+                tracing::debug!(path = %path.display(), from = %as_.display(), "database was moved");
+            }
+            refused => tracing::error!(reason = %refused, "database is not replicated"),
+        }
     }
 }
 
-/// A path that came back while its old row was still being finished.
+/// A path that came back while its old row was still being finished, or whose file is free now.
 pub fn add_again(shared: &Arc<Shared>, entry: EntryId, path: PathBuf) {
     let task = Arc::clone(shared);
     shared.runtime.spawn_blocking(move || {
+        let watched = task.entry(entry).is_some_and(|entry| matches!(entry.target, EntryTarget::Dir(_)));
+        if watched && identity_of(&path).is_none() {
+            // Gone again: a scan tells when it comes back. The file of a single entry is waited for.
+            task.lock().refused.remove(&path);
+            return;
+        }
         let link = path.is_symlink();
         let dir = path.parent().map(|dir| dir.display().to_string()).unwrap_or_default();
         add(&task, vec![Candidate { path, entry, link }], &dir);

@@ -15,7 +15,7 @@ use super::local_work::{Look, look};
 use super::owners::Taken;
 use super::record::{DbId, EntryId, Flags, Identity, Lane};
 use super::saved_state::{self, SavedState};
-use super::scheduler::Admission;
+use super::scheduler::{Admission, OtherName};
 use super::shared::{Shared, State};
 
 /// A file that an entry covers.
@@ -146,7 +146,13 @@ fn insert(state: &mut State, one: &Prepared, entry: &Entry) -> Result<DbId, Refu
     if let Some(other) = one.identity.and_then(|identity| table.find_identity(identity))
         && table.path(other) != *path
     {
-        return Err(Refused::SameFile { path: path.clone(), as_: table.path(other) });
+        let as_ = table.path(other);
+        let identity = table.get(other).and_then(|record| record.identity);
+        if let Some(identity) = identity {
+            let name = OtherName { entry: one.candidate.entry, path: path.clone(), identity };
+            state.scheduler.add_when_free(other, name);
+        }
+        return Err(Refused::SameFile { path: path.clone(), as_ });
     }
     let inserted = state.scheduler.table.insert(one.candidate.entry, path, one.identity);
     let id = inserted.map_err(|known| {

@@ -1,13 +1,17 @@
 //! Coming and going: rows that are added, removed, stopped and started while the fleet runs.
 //!
+//! A file has one row, under one name: SQLite in this process must never open it under two, where it would mix the files
+//! beside them. A file that was moved waits under its new name until the old one has let go of it.
+//!
 //! A removal is ordinary work: a last local run, a last upload, and the row is forgotten whatever they gave. So it
 //! delays nobody, and a path that comes back is never stuck.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::due::Tick;
 use super::super::hot_set::HotDb;
-use super::super::record::{DbId, EntryId, Flags, Lane, Phase, Record};
+use super::super::record::{DbId, EntryId, Flags, Identity, Lane, Phase, Record};
 use super::super::saved_state::SavedState;
 use super::{Event, Forgotten, Scheduler};
 
@@ -27,7 +31,43 @@ pub enum Admission {
     Missing,
 }
 
+/// Another name of a file that has a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherName {
+    /// Which entry covers it.
+    pub entry: EntryId,
+    /// The name.
+    pub path: PathBuf,
+    /// The file.
+    pub identity: Identity,
+}
+
 impl<D: HotDb> Scheduler<D> {
+    /// A file cannot be added under this name while row `id` has it. [`Event::Returned`] follows when it can.
+    pub fn add_when_free(&mut self, id: DbId, name: OtherName) {
+        let names = self.other_names.entry(id).or_default();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+        // The file was moved, most likely. Who has it open lets go of it as soon as that is seen.
+        self.touch(id);
+    }
+
+    /// Tells of the names whose file a row has let go of.
+    pub(super) fn free_names(&mut self, id: DbId) {
+        let Some(names) = self.other_names.remove(&id) else { return };
+        let held = self.table.get(id).map(|record| (record.identity, record.flags.has(Flags::HOT)));
+        let is_held = |name: &OtherName| match held {
+            Some((identity, hot)) => hot || identity == Some(name.identity),
+            None => false,
+        };
+        let (held, free): (Vec<_>, Vec<_>) = names.into_iter().partition(is_held);
+        if !held.is_empty() {
+            self.other_names.insert(id, held);
+        }
+        self.events.extend(free.into_iter().map(|name| Event::Returned(name.entry, name.path)));
+    }
+
     /// Plans the first work of a row that was just added.
     pub fn admit(&mut self, id: DbId, admission: Admission, now: Tick) {
         if let Some(record) = self.table.get_mut(id) {
@@ -130,6 +170,7 @@ impl<D: HotDb> Scheduler<D> {
         if let Some(entry) = returning {
             self.events.push(Event::Returned(entry, path));
         }
+        self.free_names(id);
     }
 
     /// Asks for a local run and an upload now, whatever the pace, and whatever the stamp says.

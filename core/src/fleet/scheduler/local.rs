@@ -322,6 +322,7 @@ impl<D: HotDb> Scheduler<D> {
                 self.failed(id, Lane::Local, failure.message, now);
             }
         }
+        self.free_names(id);
         self.end_removal(id, Lane::Local, now);
     }
 

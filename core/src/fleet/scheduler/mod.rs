@@ -29,7 +29,7 @@ use super::record::{DbId, EntryId, Flags, Lane, Phase, Record};
 use super::table::Table;
 
 pub use levels::{LevelsEnd, LevelsWork};
-pub use lifecycle::Admission;
+pub use lifecycle::{Admission, OtherName};
 pub use local::{LocalAction, LocalDone, LocalFailure, LocalReport, LocalWork};
 pub use sweep::{Pace, SweepItem, SweepSeen, SweepWork};
 pub use upload::{UploadEnd, UploadWork};
@@ -72,7 +72,8 @@ pub enum Event {
     Recovered(DbId, Lane, u32),
     /// A row is gone.
     Forgotten(DbId, Box<Forgotten>),
-    /// A path was wanted again before its row was gone, under this entry.
+    /// A path was wanted again before its row was gone, under this entry; or the row that had its file under another name
+    /// let go of it.
     Returned(EntryId, std::path::PathBuf),
     /// A lane ended a run; whether it found something new.
     Ended(DbId, Lane, bool),
@@ -123,6 +124,8 @@ pub struct Scheduler<D> {
     next_hot_look: Tick,
     /// Databases whose next file must be a full one above a TXID.
     full_files: HashMap<DbId, Txid>,
+    /// Names that wait for a row to let go of their file.
+    other_names: HashMap<DbId, Vec<OtherName>>,
     /// Full files that were made so, until they are on the replica.
     full_from: HashMap<DbId, Txid>,
     closing: bool,
@@ -159,6 +162,7 @@ impl<D: HotDb> Scheduler<D> {
             next_hot_look: Tick(0),
             full_files: HashMap::new(),
             full_from: HashMap::new(),
+            other_names: HashMap::new(),
             closing: false,
             detaching: false,
             retry_interval: None,

@@ -239,8 +239,10 @@ impl<D: HotDb> Scheduler<D> {
                 }
             }
         }
-        if moved {
+        if moved && !hot {
+            // One that is attached has its old file until the run that was just asked for.
             self.table.set_identity(id, seen.identity);
+            self.free_names(id);
         }
     }
 }

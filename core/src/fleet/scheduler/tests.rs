@@ -409,6 +409,47 @@ fn levels_run_when_planned_and_an_idle_database_plans_nothing() {
 }
 
 #[test]
+fn a_moved_file_is_added_under_its_new_name_when_the_old_one_has_let_go_of_it() {
+    let file = |ino| Some(Identity { dev: 1, ino });
+    let returned = |bench: &mut Bench| -> Vec<PathBuf> {
+        let events = std::mem::take(&mut bench.scheduler.events).into_iter();
+        events.filter_map(|event| if let Event::Returned(_, path) = event { Some(path) } else { None }).collect()
+    };
+    let mut bench = Bench::new(10);
+    let a = bench.add("a.db");
+    bench.run(SECOND);
+    assert_eq!(bench.scheduler.hot.open(), 1);
+    let identity = bench.scheduler.table.get(a).unwrap().identity.unwrap();
+    let name = OtherName { entry: bench.entry, path: "/t/b.db".into(), identity };
+    bench.scheduler.add_when_free(a, name.clone());
+    bench.scheduler.add_when_free(a, name.clone());
+    let gone = SweepSeen { id: a, identity: None, stamp: 0, file: 0 };
+    bench.scheduler.finish_sweep(&[gone], bench.now);
+    assert_eq!(returned(&mut bench), Vec::<PathBuf>::new(), "it is still attached");
+    assert_eq!(bench.scheduler.table.find_identity(identity), Some(a));
+    bench.scheduler.advance(bench.now);
+    let work = bench.scheduler.take_local(bench.now).expect("a look at what became of it");
+    let done = LocalDone { db: None, result: Ok(LocalReport::Missing), stamp: 0, settled: true, identity: None };
+    bench.scheduler.finish_local(a, done, work.started, bench.now);
+    assert_eq!(returned(&mut bench), [name.path.clone()], "once");
+
+    // A second name of a file that stays where it is waits until the first one is removed or replaced.
+    let c = bench.add("c.db");
+    bench.run(20 * SECOND);
+    let identity = bench.scheduler.table.get(c).unwrap().identity.unwrap();
+    bench.scheduler.add_when_free(c, OtherName { identity, ..name.clone() });
+    bench.run(20 * SECOND);
+    assert_eq!(returned(&mut bench), Vec::<PathBuf>::new());
+    bench.scheduler.finish_sweep(&[SweepSeen { id: c, identity: file(77), stamp: 5, file: 5 }], bench.now);
+    assert_eq!(returned(&mut bench), [name.path.clone()]);
+    bench.scheduler.add_when_free(c, OtherName { identity: file(77).unwrap(), ..name.clone() });
+    bench.scheduler.remove(c, bench.now);
+    bench.run(SECOND);
+    assert_eq!(returned(&mut bench), [name.path]);
+    assert!(bench.scheduler.other_names.is_empty());
+}
+
+#[test]
 fn while_a_commit_waits_levels_get_one_place() {
     let mut bench = Bench::new(10);
     bench.scheduler.limits.levels = 3;
