@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use litestream_sdk::{ErrorKind, StorageError};
 use tokio::runtime::Handle;
@@ -70,11 +70,12 @@ pub async fn merge(client: &ReplicaClient, meta: &MetaDir, inputs: &[LtxInfo]) -
         sources[index] = Some(Box::new(BodyReader::new(Handle::current(), body)));
     }
     let names: Vec<FileName> = inputs.iter().map(LtxInfo::file_name).collect();
-    let directory = meta.root().to_owned();
-    blocking(move || merge_blocking(sources.into_iter().flatten().collect(), &names, &directory)).await
+    // A merged file is hardly ever larger than its inputs together.
+    let spool = SpoolWriter::new(meta.root()).expecting(inputs.iter().map(|file| file.size).sum());
+    blocking(move || merge_blocking(sources.into_iter().flatten().collect(), &names, spool)).await
 }
 
-fn merge_blocking(sources: Vec<Input>, names: &[FileName], directory: &Path) -> Result<Merged, MergeError> {
+fn merge_blocking(sources: Vec<Input>, names: &[FileName], spool: SpoolWriter) -> Result<Merged, MergeError> {
     let mut decoders = Vec::with_capacity(sources.len());
     for (source, name) in sources.into_iter().zip(names) {
         let decoder = Decoder::new(BufReader::with_capacity(READ_AHEAD, source))?;
@@ -83,7 +84,7 @@ fn merge_blocking(sources: Vec<Input>, names: &[FileName], directory: &Path) -> 
     }
     let merge = Merge::new(decoders)?;
     let header = merge.header().clone();
-    write(merge, header, directory)
+    write(merge, header, spool)
 }
 
 /// A snapshot `1..=max` made of one local file that holds every page.
@@ -92,18 +93,20 @@ fn merge_blocking(sources: Vec<Input>, names: &[FileName], directory: &Path) -> 
 /// See [`MergeError`]; [`MergeError::Ltx`] if a page is missing.
 pub async fn snapshot_of(path: PathBuf, directory: PathBuf) -> Result<Merged, MergeError> {
     blocking(move || {
-        let file: Input = Box::new(File::open(path)?);
+        let file = File::open(path)?;
+        let spool = SpoolWriter::new(&directory).expecting(file.metadata()?.len());
+        let file: Input = Box::new(file);
         let decoder = Decoder::new(BufReader::with_capacity(READ_AHEAD, file))?;
         let merge = Merge::new(vec![decoder])?;
         // The encoder demands every page of a file that begins with the first transaction.
         let header = Header { min_txid: Txid::FIRST, ..merge.header().clone() };
-        write(merge, header, &directory)
+        write(merge, header, spool)
     })
     .await
 }
 
-fn write<R: Read>(mut merge: Merge<R>, header: Header, directory: &Path) -> Result<Merged, MergeError> {
-    let mut encoder = Encoder::new(SpoolWriter::new(directory), &header)?;
+fn write<R: Read>(mut merge: Merge<R>, header: Header, spool: SpoolWriter) -> Result<Merged, MergeError> {
+    let mut encoder = Encoder::new(spool, &header)?;
     while let Some((pgno, page)) = merge.next_page()? {
         encoder.encode_page(pgno, page)?;
     }

@@ -18,6 +18,9 @@ use crate::plugin::{CHUNK, WriteSource};
 /// What stays in memory, at most.
 const IN_MEMORY: usize = 256 << 10;
 
+/// What the last write before the file may add: a compressed page with its header.
+const MARGIN: usize = 72 << 10;
+
 /// Takes the bytes of a file that is being made.
 pub struct SpoolWriter {
     directory: PathBuf,
@@ -30,6 +33,13 @@ impl SpoolWriter {
     /// Large files go to a nameless file in `directory`.
     pub fn new(directory: &Path) -> SpoolWriter {
         SpoolWriter { directory: directory.to_owned(), memory: Vec::new(), file: None, written: 0 }
+    }
+
+    /// The same for about so many bytes: what stays in memory is had at once, and not by growing through every size.
+    #[must_use]
+    pub fn expecting(mut self, bytes: u64) -> SpoolWriter {
+        self.memory.reserve_exact(usize::try_from(bytes).unwrap_or(IN_MEMORY).min(IN_MEMORY + MARGIN));
+        self
     }
 
     /// The bytes, ready to be uploaded.

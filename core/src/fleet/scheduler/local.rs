@@ -21,6 +21,9 @@ const SETTLE: Duration = Duration::from_secs(3);
 /// The longest pause between two looks, as a power of two of milliseconds.
 const LONGEST_PAUSE: u8 = 6;
 
+/// Looks of many databases are at the same moments, or the timer would wake up for each.
+const LOOK_GRID: u64 = 2;
+
 /// A unit of blocking work on one database, for a worker thread.
 pub struct LocalWork<D> {
     /// Whose.
@@ -161,8 +164,9 @@ impl<D: HotDb> Scheduler<D> {
     }
 
     fn look_later(&mut self, id: DbId, tries: u8, now: Tick) {
-        let pause = Duration::from_millis(1 << tries.min(LONGEST_PAUSE));
-        self.looks.push(Reverse((now.after(pause), id, tries)));
+        let pause = 1 << tries.min(LONGEST_PAUSE);
+        let at = (now.0 + pause).next_multiple_of(pause.max(LOOK_GRID));
+        self.looks.push(Reverse((Tick(at), id, tries)));
     }
 
     pub(super) fn take_looks(&mut self, now: Tick) {
