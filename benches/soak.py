@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -57,6 +58,8 @@ def main():
     options, results, wrong = arguments(), {}, ["the program could not be judged"]
     root = Path(tempfile.mkdtemp(prefix="litestream-soak-", dir=options.directory))
     program = Program(options.ours, root, options.open_files)
+    # Whoever ends us early must find the machine as it was, with its limits.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         wrong = options.run(program, options, results)
     finally:

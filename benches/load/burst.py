@@ -32,9 +32,9 @@ def burst(program, options, results):
     program.data.mkdir(parents=True)
     with small_queue(options.queue) as small:
         program.start()
-        while not program.said("watching directories") and not program.said("initialized"):
+        while not program.said("serving metrics on"):
             time.sleep(0.05)
-        # The watch begins right after the first scan.
+        # The watch begins right after the first scan, which finds nothing.
         time.sleep(2)
     names = [Path(f"{n % 50:02d}/{n // 50 % 20:02d}/{n:06d}/app.db") for n in range(options.databases)]
     paths = [program.data / name for name in names]
