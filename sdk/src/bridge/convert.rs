@@ -1,5 +1,5 @@
-//! Values of the traits to values of the ABI, and back. Nothing is trusted on the way in: paths are checked again, and
-//! what this version does not know is refused or ignored by the growth rules of the ABI crate.
+//! Values of the traits to values of the ABI, and back. What a plugin says is not trusted: its paths are checked again. What
+//! this version does not know is refused or ignored by the growth rules of the ABI crate.
 
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::types::{
@@ -61,9 +61,15 @@ pub(super) fn bytes_out(bytes: &[u8]) -> RVec<u8> {
     bytes.to_vec().into()
 }
 
-/// Checked again: nothing that crosses is trusted. Of this library's own allocator the bytes are taken as they are.
-pub(super) fn key_in(key: RVec<u8>) -> Result<ObjectKey> {
+/// A key from the plugin, checked: what a plugin says is not trusted. Of this library's own allocator the bytes are taken
+/// as they are.
+fn key_in(key: RVec<u8>) -> Result<ObjectKey> {
     ObjectKey::from_vec(key.into())
+}
+
+/// A key from the host, as it is: a plugin trusts the program that has loaded it.
+pub(super) fn key_of_host(key: RVec<u8>) -> ObjectKey {
+    ObjectKey::from_key(key.into())
 }
 
 pub(super) fn pairs_out(pairs: &[(String, String)]) -> Extras {
@@ -105,7 +111,13 @@ pub(super) fn info_in(entry: abi::Entry) -> Result<ObjectInfo> {
 /// The answer to a question about `asked`: if it is about that key, as it must be, the key need not be checked again.
 pub(super) fn info_about(asked: &ObjectKey, entry: abi::Entry) -> Result<ObjectInfo> {
     if entry.key.as_slice() == asked.as_bytes() {
-        return Ok(described(asked.clone(), entry.size, entry.time_ns, entry.flags, entry.version));
+        return Ok(described(
+            ObjectKey::from_key(entry.key.into()),
+            entry.size,
+            entry.time_ns,
+            entry.flags,
+            entry.version,
+        ));
     }
     info_in(entry)
 }
@@ -183,7 +195,7 @@ pub(super) fn read_out(request: ReadRequest) -> abi::ReadReq {
 
 pub(super) fn read_in(request: abi::ReadReq) -> Result<ReadRequest> {
     refuse_required(&request.extras)?;
-    let mut read = ReadRequest::from_offset(key_in(request.key)?, request.offset);
+    let mut read = ReadRequest::from_offset(key_of_host(request.key), request.offset);
     read.len = some(request.len);
     read.version = text(request.version);
     Ok(read)
@@ -206,7 +218,7 @@ pub(super) fn write_in(request: abi::WriteReq) -> Result<WriteRequest> {
     if unknown != 0 {
         return Err(StorageError::unsupported(format_args!("write flag {unknown:#x}")));
     }
-    let mut write = WriteRequest::new(key_in(request.key)?, Timestamp(request.time_ns))
+    let mut write = WriteRequest::new(key_of_host(request.key), Timestamp(request.time_ns))
         .with_if_absent(request.flags & abi::WRITE_IF_ABSENT != 0)
         .with_buffer(request.buffer);
     write.size = some(request.size);

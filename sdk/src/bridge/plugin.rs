@@ -1,7 +1,7 @@
 //! The plugin's half: an author's [`Plugin`] and its stores as objects of the ABI.
 
 use super::convert::{
-    bytes_out, capability_out, info_out, key_in, list_in, location_in, no_info, read_in, result_out, write_in,
+    bytes_out, capability_out, info_out, key_of_host, list_in, location_in, no_info, read_in, result_out, write_in,
 };
 use super::guard::{caught, guarded, inside};
 use super::services::RemoteHost;
@@ -161,7 +161,7 @@ unsafe extern "C" fn list(ctx: *const (), request: abi::ListReq) -> FfiFuture<Ab
 unsafe extern "C" fn stat(ctx: *const (), key: RVec<u8>) -> FfiFuture<AbiResult<abi::Entry>> {
     // SAFETY: the object lives.
     let open = unsafe { open_at(ctx) };
-    open.call(|storage| async move { Ok(info_out(storage.stat(&key_in(key)?).await?)) })
+    open.call(|storage| async move { Ok(info_out(storage.stat(&key_of_host(key)).await?)) })
 }
 
 unsafe extern "C" fn read(ctx: *const (), request: abi::ReadReq) -> FfiFuture<AbiResult<abi::ReadResp>> {
@@ -189,7 +189,7 @@ unsafe extern "C" fn delete(ctx: *const (), keys: RVec<RVec<u8>>) -> FfiFuture<A
     // SAFETY: the object lives.
     let open = unsafe { open_at(ctx) };
     open.call(|storage| async move {
-        let keys = keys.into_iter().map(key_in).collect::<Result<Vec<_>>>()?;
+        let keys = keys.into_iter().map(key_of_host).collect();
         Ok(storage.delete(keys).await?.into_iter().map(result_out).collect())
     })
 }

@@ -270,6 +270,12 @@ impl ObjectKey {
         Ok(Self { text: text.into() })
     }
 
+    /// Of bytes that are known to be a key: those of another one, or of the host, which has none but keys to send.
+    pub(crate) fn from_key(text: Vec<u8>) -> Self {
+        debug_assert!(check(&text).is_ok() && !matches!(text.as_slice(), b"" | b"/"));
+        Self { text: text.into() }
+    }
+
     /// The part below `prefix`, or `None` if the object is not there. The empty relative prefix holds every object,
     /// and gives an absolute name with its slash.
     pub fn below(&self, prefix: &ReplicaPath) -> Option<&[u8]> {
