@@ -431,7 +431,7 @@ fn a_moved_file_is_added_under_its_new_name_when_the_old_one_has_let_go_of_it() 
     let work = bench.scheduler.take_local(bench.now).expect("a look at what became of it");
     let done = LocalDone { db: None, result: Ok(LocalReport::Missing), stamp: 0, settled: true, identity: None };
     bench.scheduler.finish_local(a, done, work.started, bench.now);
-    assert_eq!(returned(&mut bench), [name.path.clone()], "once");
+    assert_eq!(returned(&mut bench), std::slice::from_ref(&name.path), "once");
 
     // A second name of a file that stays where it is waits until the first one is removed or replaced.
     let c = bench.add("c.db");
@@ -441,7 +441,7 @@ fn a_moved_file_is_added_under_its_new_name_when_the_old_one_has_let_go_of_it() 
     bench.run(20 * SECOND);
     assert_eq!(returned(&mut bench), Vec::<PathBuf>::new());
     bench.scheduler.finish_sweep(&[SweepSeen { id: c, identity: file(77), stamp: 5, file: 5 }], bench.now);
-    assert_eq!(returned(&mut bench), [name.path.clone()]);
+    assert_eq!(returned(&mut bench), std::slice::from_ref(&name.path));
     bench.scheduler.add_when_free(c, OtherName { identity: file(77).unwrap(), ..name.clone() });
     bench.scheduler.remove(c, bench.now);
     bench.run(SECOND);
