@@ -96,10 +96,11 @@ impl<D: HotDb> Scheduler<D> {
         self.hot_look = shortest;
     }
 
-    /// Every sweep begins anew, at once.
+    /// Every sweep goes on at once, from where it is: one that began anew each time events are lost would never reach the end
+    /// of a large table.
     pub fn sweep_now(&mut self, now: Tick) {
         for sweep in &mut self.sweeps {
-            (sweep.cursor, sweep.next, sweep.began) = (0, now, now);
+            sweep.next = now;
         }
     }
 

@@ -449,6 +449,26 @@ fn a_moved_file_is_added_under_its_new_name_when_the_old_one_has_let_go_of_it() 
     assert!(bench.scheduler.other_names.is_empty());
 }
 
+/// Found by a load with a queue of events that overflowed all the time: databases at the end of the table were never seen.
+#[test]
+fn events_that_are_lost_again_and_again_do_not_keep_the_sweep_from_the_end_of_the_table() {
+    let mut bench = Bench::new(10);
+    for n in 0..5000 {
+        let path = PathBuf::from(format!("/t/{n}.db"));
+        let id = bench.scheduler.table.insert(bench.entry, &path, None).unwrap();
+        bench.scheduler.admit(id, Admission::Unchanged, bench.now);
+    }
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..20 {
+        bench.scheduler.sweep_now(bench.now);
+        if let Some(work) = bench.scheduler.take_sweep(bench.now) {
+            seen.extend(work.items.iter().map(|item| item.id));
+        }
+        bench.now = bench.now.after(Duration::from_millis(1));
+    }
+    assert_eq!(seen.len(), 5000);
+}
+
 #[test]
 fn while_a_commit_waits_levels_get_one_place() {
     let mut bench = Bench::new(10);
