@@ -17,7 +17,8 @@ fn daemon(program: &Program, sandbox: &Sandbox) -> (Daemon, u16) {
     (daemon, port)
 }
 
-/// Sends a request, and is gone before the answer.
+/// Sends a request, and is gone before the answer. A client that is gone before the request is read has asked nothing, so
+/// who needs its effect asks again until it shows.
 fn ask_and_leave(sandbox: &Sandbox, route: &str, body: &str) {
     let mut stream = UnixStream::connect(sandbox.path("control.sock")).unwrap();
     let length = body.len();
@@ -36,15 +37,20 @@ fn what_was_asked_for_is_done_although_nobody_waits_for_it() {
         databases.iter().find(|one| one["path"] == *path).map(|one| one["status"].as_str().unwrap().to_owned())
     };
     let (path, url) = (second.to_str().unwrap(), sandbox.url("second"));
-    ask_and_leave(&sandbox, "/register", &serde_json::json!({ "path": path, "replica_url": url }).to_string());
-    until("the registration", || status(path).is_some());
+    let register = serde_json::json!({ "path": path, "replica_url": url }).to_string();
+    let known = serde_json::json!({ "path": path }).to_string();
+    let asked_until = |what: &str, route: &str, body: &str, is_done: &dyn Fn() -> bool| {
+        until(what, || {
+            ask_and_leave(&sandbox, route, body);
+            is_done()
+        });
+    };
+    asked_until("the registration", "/register", &register, &|| status(path).is_some());
     sandbox.add_rows("second.db", 3);
-    ask_and_leave(&sandbox, "/stop", &serde_json::json!({ "path": path }).to_string());
-    until("the stop", || status(path).as_deref() == Some("stopped"));
+    asked_until("the stop", "/stop", &known, &|| status(path).as_deref() == Some("stopped"));
     // With its last sync, which nobody heard of either.
     assert_same(&second, &program.restore(&sandbox, &url, &[]));
-    ask_and_leave(&sandbox, "/unregister", &serde_json::json!({ "path": path }).to_string());
-    until("the end of it", || status(path).is_none());
+    asked_until("the end of it", "/unregister", &known, &|| status(path).is_none());
     daemon.stop();
 }
 
