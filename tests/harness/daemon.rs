@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 
+use super::program::spawn;
 use super::{Program, Sandbox, eventually, until};
 
 pub use rustix::process::Signal;
@@ -30,7 +31,7 @@ impl Daemon {
         let log = sandbox.fresh("daemon.log");
         let file = File::create(&log).unwrap();
         command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
-        Self { child: command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")), log, ended: None }
+        Self { child: spawn(&mut command), log, ended: None }
     }
 
     pub fn pid(&self) -> u32 {

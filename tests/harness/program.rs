@@ -1,9 +1,10 @@
 //! The program under test: which binary it is, the environment it runs in, and one command run to its end.
 
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use super::{Sandbox, eventually, find_reference, installation};
 
@@ -166,6 +167,16 @@ impl std::fmt::Display for Finished {
     }
 }
 
+/// Starts a program. One that was just written here may still be open in a child that another test is about to start: the
+/// system calls it busy until that child runs its own program.
+pub fn spawn(command: &mut Command) -> Child {
+    let text = format!("{command:?}");
+    eventually(&text, || match command.spawn() {
+        Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => None,
+        started => Some(started.unwrap_or_else(|error| panic!("{text}: {error}"))),
+    })
+}
+
 /// Runs a command to its end, or kills it at the deadline. Output goes through files: a pipe held open by a grandchild
 /// would make us wait for that one too.
 fn finish(sandbox: &Sandbox, mut command: Command) -> Finished {
@@ -173,7 +184,7 @@ fn finish(sandbox: &Sandbox, mut command: Command) -> Finished {
     command.stdin(Stdio::null());
     command.stdout(std::fs::File::create(&stdout).unwrap()).stderr(std::fs::File::create(&stderr).unwrap());
     let text = format!("{command:?}");
-    let mut child = KillOnDrop(command.spawn().unwrap_or_else(|error| panic!("{text}: {error}")));
+    let mut child = KillOnDrop(spawn(&mut command));
     let status = eventually(&text, || child.0.try_wait().unwrap());
     let read = |path: &Path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
     Finished { command: text, status, stdout: read(&stdout), stderr: read(&stderr) }

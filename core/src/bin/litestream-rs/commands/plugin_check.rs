@@ -36,6 +36,8 @@ const ONLY: Flag =
 const PROBE: &str = "written by litestream-rs plugin check";
 /// An answer to `open` and to the first request.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What a plugin cannot stop in the middle, such as one file written, is over by then.
+const STRAGGLERS: Duration = Duration::from_secs(1);
 
 /// `plugin check [-full] [-large SIZE] [-only IDS] [-json] REPLICA_URL|DB_PATH`.
 pub const COMMAND: Command = Command {
@@ -148,10 +150,17 @@ impl OpenStore {
     }
 
     async fn interrupted(&self, how: &str) -> anyhow::Error {
-        match within(self.subject.remove_all(&self.root)).await {
+        match self.remove_what_comes().await {
             Ok(objects) => anyhow::anyhow!("{how}; {objects} objects below {} were removed", self.root),
             Err(error) => anyhow::anyhow!("{how}; objects may be left below {}: {error}", self.root),
         }
+    }
+
+    /// Removes everything, and a moment later once more: a write that was on its way may have come to its end meanwhile.
+    async fn remove_what_comes(&self) -> Result<u64, StorageError> {
+        let first = within(self.subject.remove_all(&self.root)).await?;
+        tokio::time::sleep(STRAGGLERS).await;
+        Ok(first + within(self.subject.remove_all(&self.root)).await?)
     }
 
     fn title(&self, show: Show) -> String {
