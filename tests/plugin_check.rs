@@ -110,7 +110,8 @@ fn an_interrupted_check_removes_what_it_wrote() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("Error: interrupt; ") && stderr.contains("were removed"), "{stderr}");
-    assert!(files_below(&place).is_empty());
+    let left = files_below(&place);
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

@@ -190,7 +190,7 @@ fn finish(sandbox: &Sandbox, mut command: Command) -> Finished {
     Finished { command: text, status, stdout: read(&stdout), stderr: read(&stderr) }
 }
 
-struct KillOnDrop(std::process::Child);
+struct KillOnDrop(Child);
 
 impl Drop for KillOnDrop {
     fn drop(&mut self) {

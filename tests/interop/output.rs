@@ -39,7 +39,7 @@ const QUESTIONS: &[&str] = &[
     "status -json -config ROOT/litestream.yml ROOT/unknown.db",
     "ltx file://ROOT/replica",
     "ltx -json file://ROOT/replica",
-    "ltx -level 1 file://ROOT/replica",
+    "ltx -level 2 file://ROOT/replica",
     "ltx -level 5 -json -config ROOT/litestream.yml ROOT/app.db",
     "ltx file://ROOT/nothing",
     "restore -dry-run -o ROOT/out.db file://ROOT/replica",
@@ -87,8 +87,7 @@ fn answers(program: &Program) -> Vec<String> {
     let sandbox = Sandbox::new();
     sandbox.database("app.db");
     sandbox.database("second.db");
-    // No compaction at the next half minute: one of the two would have it in its answers.
-    let text = "levels:\n  - interval: 24h\nsocket:\n  enabled: true\n  path: ROOT/control.sock\ndbs:\n  - path: ROOT/app.db\n    replica:\n      path: ROOT/replica\n";
+    let text = "socket:\n  enabled: true\n  path: ROOT/control.sock\ndbs:\n  - path: ROOT/app.db\n    replica:\n      path: ROOT/replica\n";
     let config = sandbox.write("litestream.yml", text.replace("ROOT", sandbox.root().to_str().unwrap()));
     let mut daemon = Daemon::replicate(program, &sandbox, &config);
     let replica = FileReplica::at(sandbox.path("replica"));

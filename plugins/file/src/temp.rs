@@ -52,7 +52,13 @@ impl Temp {
 
     /// Makes the file, and the directories above it that are missing, readable for the owner alone: a database's
     /// content must not become readable by being replicated.
+    ///
+    /// # Errors
+    ///
+    /// `Interrupted` after [`Temp::cancel`]: a visit to the disk that was waiting for its turn may begin after it.
     pub fn create(&self) -> io::Result<File> {
+        // Held until the file is there, so that it is either not made or found by who cancels.
+        let _fate = self.open()?;
         let open = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path);
         match open() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -70,10 +76,7 @@ impl Temp {
     /// `AlreadyExists` with `if_absent` and another object in place; `Interrupted` after [`Temp::cancel`].
     pub fn place(&self, if_absent: bool) -> io::Result<()> {
         {
-            let mut fate = self.lock();
-            if *fate == Fate::Cancelled {
-                return Err(io::Error::new(io::ErrorKind::Interrupted, "the write was cancelled"));
-            }
+            let mut fate = self.open()?;
             if if_absent {
                 rename_if_absent(&self.path, &self.target)?
             } else {
@@ -92,6 +95,15 @@ impl Temp {
             // A file that was never made needs no removal, and one that cannot be removed is left out of listings.
             drop(fs::remove_file(&self.path));
         }
+    }
+
+    /// What is to become of it, while it is not cancelled.
+    fn open(&self) -> io::Result<MutexGuard<'_, Fate>> {
+        let fate = self.lock();
+        if *fate == Fate::Cancelled {
+            return Err(io::Error::new(io::ErrorKind::Interrupted, "the write was cancelled"));
+        }
+        Ok(fate)
     }
 
     fn lock(&self) -> MutexGuard<'_, Fate> {
@@ -173,6 +185,15 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path().join("a/b")).unwrap().count(), 0);
         assert_eq!(temp.place(false).unwrap_err().kind(), io::ErrorKind::Interrupted);
         assert!(!target.exists());
+    }
+
+    #[test]
+    fn a_file_that_was_cancelled_before_it_was_made_is_not_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let temp = Temp::beside(dir.path().join("object"));
+        temp.cancel();
+        assert_eq!(temp.create().unwrap_err().kind(), io::ErrorKind::Interrupted);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]
