@@ -8,16 +8,16 @@ use crate::error::{Result, StorageError};
 use std::sync::{Mutex, PoisonError};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-static RUNTIME: Mutex<Option<Runtime>> = Mutex::new(None);
+static RUNTIME: Mutex<Option<&'static Runtime>> = Mutex::new(None);
 
 /// The library's runtime, made by the first call; later numbers change nothing.
 ///
 /// # Errors
 /// TRANSIENT if the system gives no threads.
-pub(crate) fn of_library(plugin: &str, worker_threads: u32, blocking_threads: u32) -> Result<Handle> {
+pub(crate) fn of_library(plugin: &str, worker_threads: u32, blocking_threads: u32) -> Result<&'static Handle> {
     let mut runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(runtime) = runtime.as_ref() {
-        return Ok(runtime.handle().clone());
+    if let Some(runtime) = *runtime {
+        return Ok(runtime.handle());
     }
     let made = Builder::new_multi_thread()
         .worker_threads(threads(worker_threads))
@@ -26,7 +26,7 @@ pub(crate) fn of_library(plugin: &str, worker_threads: u32, blocking_threads: u3
         .enable_all()
         .build();
     let made = made.map_err(|e| StorageError::transient("starting the plugin's threads").with_source(&e))?;
-    Ok(runtime.insert(made).handle().clone())
+    Ok(runtime.insert(Box::leak(Box::new(made))).handle())
 }
 
 fn threads(wanted: u32) -> usize {

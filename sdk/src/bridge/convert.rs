@@ -3,8 +3,8 @@
 
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::types::{
-    Capability, Entry, ListMode, ListRequest, Location, ObjectInfo, ObjectKey, ReadRequest, ReplicaPath, Time,
-    Timestamp, WriteRequest,
+    Capability, Entry, ListMode, ListRequest, Location, ObjectInfo, ObjectKey, ReadRequest, ReplicaPath, ShownBytes,
+    Time, Timestamp, WriteRequest,
 };
 use litestream_sdk_abi as abi;
 use litestream_sdk_abi::abi_stable::std_types::{RErr, ROk, RString, RVec};
@@ -108,18 +108,14 @@ pub(super) fn info_in(entry: abi::Entry) -> Result<ObjectInfo> {
     Ok(described(key, entry.size, entry.time_ns, entry.flags, entry.version))
 }
 
-/// The answer to a question about `asked`: if it is about that key, as it must be, the key need not be checked again.
+/// The answer to a question about `asked`, if it is about that key, as it must be: the key then need not be checked again.
 pub(super) fn info_about(asked: &ObjectKey, entry: abi::Entry) -> Result<ObjectInfo> {
-    if entry.key.as_slice() == asked.as_bytes() {
-        return Ok(described(
-            ObjectKey::from_key(entry.key.into()),
-            entry.size,
-            entry.time_ns,
-            entry.flags,
-            entry.version,
-        ));
+    let abi::Entry { key, size, time_ns, flags, version } = entry;
+    if key.as_slice() == asked.as_bytes() {
+        return Ok(described(ObjectKey::from_key(key.into()), size, time_ns, flags, version));
     }
-    info_in(entry)
+    let shown = ShownBytes(&key);
+    Err(StorageError::broken_contract(format!("asked about {asked}, the store describes {shown}")))
 }
 
 fn described(key: ObjectKey, size: u64, time_ns: i64, flags: u32, version: RString) -> ObjectInfo {

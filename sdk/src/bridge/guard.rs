@@ -10,18 +10,22 @@ use litestream_sdk_abi::AbiResult;
 use litestream_sdk_abi::abi_stable::std_types::RErr;
 use litestream_sdk_abi::async_ffi::{FfiFuture, FutureExt};
 use std::any::Any;
+use std::borrow::Cow;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 
+/// A runtime for a while: a plugin library's lives for ever, the host's is counted.
+pub(super) type Shared = Cow<'static, Handle>;
+
 /// A call on its way, with its future inside: one allocation for each call.
 struct Guarded<F> {
     /// `None` once it has ended. Pinned as a part of this struct: it is never moved, and dropped where it lies.
     future: Option<F>,
     /// The runtime of this library; the host may call from outside any runtime.
-    runtime: Option<Handle>,
+    runtime: Option<Shared>,
 }
 
 impl<T, F: Future<Output = Result<T>>> Future for Guarded<F> {
@@ -37,7 +41,7 @@ impl<T, F: Future<Output = Result<T>>> Future for Guarded<F> {
         };
         // SAFETY: as above.
         let future = unsafe { Pin::new_unchecked(future) };
-        let _entered = this.runtime.as_ref().map(Handle::enter);
+        let _entered = this.runtime.as_deref().map(Handle::enter);
         // Unwind safety: whatever panicked is dropped below and never seen again, and shared state behind it is
         // synchronised with its own poisoning.
         let result = match catch_unwind(AssertUnwindSafe(|| future.poll(cx).map(result_out))) {
@@ -55,17 +59,17 @@ impl<F> Drop for Guarded<F> {
         // Of a call that has ended nothing is left to be dropped inside.
         if self.future.is_some() {
             let Self { future, runtime } = self;
-            inside(runtime.as_ref(), || *future = None);
+            inside(runtime.as_deref(), || *future = None);
         }
     }
 }
 
 /// A call that the other side may poll, spawn and drop as it likes.
 pub(super) fn guarded<T: Send + 'static>(
-    runtime: Option<&Handle>,
+    runtime: Option<Shared>,
     call: impl Future<Output = Result<T>> + Send + 'static,
 ) -> FfiFuture<AbiResult<T>> {
-    Guarded { future: Some(call), runtime: runtime.cloned() }.into_ffi()
+    Guarded { future: Some(call), runtime }.into_ffi()
 }
 
 /// Runs `work`, usually a drop, with the runtime entered and panics kept in.

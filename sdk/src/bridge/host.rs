@@ -4,6 +4,7 @@
 use super::convert::{
     bytes_out, capability_in, error_in, info_about, list_out, location_out, read_out, result_in, write_out,
 };
+use super::guard::Shared;
 use super::plugin::module;
 use super::services::lend;
 use super::streams::{body_in, body_out, pages_in};
@@ -164,11 +165,6 @@ fn from_json<T: DeserializeOwned>(function: &str, answer: &str) -> Result<T> {
     })
 }
 
-fn described(asked: &ObjectKey, entry: litestream_sdk_abi::Entry) -> Result<ObjectInfo> {
-    info_about(asked, entry)
-        .map_err(|e| StorageError::broken_contract(format!("the plugin named an object with no valid key: {e}")))
-}
-
 /// A store on the other side of the boundary, checked as [`Checked`](crate::Checked) checks: here and not around it,
 /// which would cost each call one more allocation.
 struct LoadedStorage {
@@ -196,22 +192,21 @@ impl Storage for LoadedStorage {
     }
 
     async fn stat(&self, key: &ObjectKey) -> Result<ObjectInfo> {
-        let entry = result_in(self.object.stat(bytes_out(key.as_bytes())).await)?;
-        checked::same_object(key, described(key, entry)?)
+        info_about(key, result_in(self.object.stat(bytes_out(key.as_bytes())).await)?)
     }
 
     async fn read(&self, request: ReadRequest) -> Result<(Option<ObjectInfo>, Body)> {
         let (key, wanted) = (request.key.clone(), Wanted::of(&request));
         let answer = result_in(self.object.read(read_out(request)).await)?;
-        let info = if answer.info.flags & ENTRY_NONE == 0 { Some(described(&key, answer.info)?) } else { None };
+        let info = if answer.info.flags & ENTRY_NONE == 0 { Some(info_about(&key, answer.info)?) } else { None };
         let body = wanted.check(info.as_ref(), body_in(answer.body));
         Ok((info, body))
     }
 
     async fn write(&self, request: WriteRequest, body: Body) -> Result<ObjectInfo> {
         let (key, taken) = (request.key.clone(), Taken::default());
-        let body = body_out(taken.watch(body, request.size), Handle::try_current().ok());
-        let info = described(&key, result_in(self.object.write(write_out(request), body).await)?)?;
+        let body = body_out(taken.watch(body, request.size), Handle::try_current().ok().map(Shared::Owned));
+        let info = info_about(&key, result_in(self.object.write(write_out(request), body).await)?)?;
         taken.judge(&key, info)
     }
 

@@ -3,7 +3,7 @@
 use super::convert::{
     bytes_out, capability_out, info_out, key_of_host, list_in, location_in, no_info, read_in, result_out, write_in,
 };
-use super::guard::{caught, guarded, inside};
+use super::guard::{Shared, caught, guarded, inside};
 use super::services::RemoteHost;
 use super::streams::{body_in, body_out, pages_out};
 use crate::configure;
@@ -91,10 +91,10 @@ extern "C" fn open<E: Exported, const OWN_LIBRARY: bool>(
         logging::install(host);
     }
     let context = Context::new(runtime.clone(), Arc::new(RemoteHost(host)));
-    guarded(Some(&runtime), async move {
+    guarded(Some(Shared::Borrowed(runtime)), async move {
         let options = configure::options::<E::Plugin>(&request_in(&request)?)?;
         let storage = E::Plugin::open(options, context.clone()).await?;
-        Ok(storage_out(Arc::new(storage), context))
+        Ok(storage_out(Arc::new(storage), context, runtime))
     })
 }
 
@@ -102,6 +102,7 @@ extern "C" fn open<E: Exported, const OWN_LIBRARY: bool>(
 struct Open {
     storage: Arc<dyn Storage>,
     context: Context,
+    runtime: &'static Handle,
 }
 
 impl Open {
@@ -111,21 +112,21 @@ impl Open {
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        guarded(Some(self.context.handle()), call(self.storage.clone()))
+        guarded(self.runtime(), call(self.storage.clone()))
     }
 
     /// For what a call gives back and lives on.
-    fn runtime(&self) -> Option<Handle> {
-        Some(self.context.handle().clone())
+    fn runtime(&self) -> Option<Shared> {
+        Some(Shared::Borrowed(self.runtime))
     }
 }
 
 /// An open store as an object of the ABI.
-fn storage_out(storage: Arc<dyn Storage>, context: Context) -> StorageObj {
+fn storage_out(storage: Arc<dyn Storage>, context: Context, runtime: &'static Handle) -> StorageObj {
     static FUNCTIONS: OnceLock<StorageVt_Ref> = OnceLock::new();
     let make =
         || StorageVt { release, capability, list, stat, read, write, delete, close, extension }.leak_into_prefix();
-    let open = Box::into_raw(Box::new(Open { storage, context }));
+    let open = Box::into_raw(Box::new(Open { storage, context, runtime }));
     // SAFETY: the functions belong to an `Open`, which is `Send + Sync`, and none unwinds.
     unsafe { StorageObj::new(open.cast_const().cast(), *FUNCTIONS.get_or_init(make)) }
 }
@@ -140,8 +141,7 @@ unsafe fn open_at<'a>(ctx: *const ()) -> &'a Open {
 unsafe extern "C" fn release(ctx: *const ()) {
     // SAFETY: made by `Box::into_raw` in `storage_out`, and released once.
     let open = unsafe { Box::from_raw(ctx.cast_mut().cast::<Open>()) };
-    let runtime = open.context.handle().clone();
-    inside(Some(&runtime), || drop(open));
+    inside(Some(open.runtime), || drop(open));
 }
 
 unsafe extern "C" fn capability(ctx: *const ()) -> abi::CapabilityAbi {

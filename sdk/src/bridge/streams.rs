@@ -1,7 +1,7 @@
 //! Bodies and listings over the boundary: pulled, one piece at a time, without copying a chunk.
 
 use super::convert::{entry_in, entry_out, error_in};
-use super::guard::{guarded, inside};
+use super::guard::{Shared, guarded, inside};
 use crate::error::Result;
 use crate::types::{Body, Page, Pages};
 use bytes::Bytes;
@@ -12,7 +12,6 @@ use litestream_sdk_abi::abi_stable::std_types::{RErr, RNone, ROk, ROption, RSome
 use litestream_sdk_abi::async_ffi::FfiFuture;
 use litestream_sdk_abi::{AbiResult, BodyObj, BodyVt, BodyVt_Ref, Buf, NONE_U64, PagesObj, PagesVt, PagesVt_Ref};
 use std::sync::{Arc, OnceLock};
-use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 /// What stands behind a `BodyObj` or `PagesObj` made in this library.
@@ -20,7 +19,7 @@ struct Source<T> {
     /// Shared with a `next` that is under way: the object may be released meanwhile.
     stream: Arc<Mutex<Fused<T>>>,
     size: u64,
-    runtime: Option<Handle>,
+    runtime: Option<Shared>,
 }
 
 /// Ends after its end or first error, however often it is asked.
@@ -38,7 +37,7 @@ impl<T> Fused<T> {
     }
 }
 
-fn leak_source<T>(stream: BoxStream<'static, Result<T>>, size: u64, runtime: Option<Handle>) -> *const () {
+fn leak_source<T>(stream: BoxStream<'static, Result<T>>, size: u64, runtime: Option<Shared>) -> *const () {
     let stream = Arc::new(Mutex::new(Fused(Some(stream))));
     Box::into_raw(Box::new(Source { stream, size, runtime })).cast_const().cast()
 }
@@ -47,7 +46,7 @@ unsafe extern "C" fn release<T>(source: *const ()) {
     // SAFETY: `source` is a `Source<T>` of `leak_source`, and an object calls this once, at its drop.
     let source = unsafe { Box::from_raw(source.cast_mut().cast::<Source<T>>()) };
     let runtime = source.runtime.clone();
-    inside(runtime.as_ref(), || drop(source));
+    inside(runtime.as_deref(), || drop(source));
 }
 
 unsafe extern "C" fn size_hint<T>(source: *const ()) -> u64 {
@@ -65,7 +64,7 @@ where
     // SAFETY: promised by the caller.
     let source = unsafe { &*source.cast::<Source<T>>() };
     let stream = source.stream.clone();
-    guarded(source.runtime.as_ref(), async move {
+    guarded(source.runtime.clone(), async move {
         let next = stream.lock_owned().await.next().await?;
         Ok(next.map_or(RNone, |piece| RSome(convert(piece))))
     })
@@ -86,7 +85,7 @@ fn page_out(page: Page) -> abi::Page {
 }
 
 /// Lends a body to the other side; `runtime` is this library's.
-pub(super) fn body_out(body: Body, runtime: Option<Handle>) -> BodyObj {
+pub(super) fn body_out(body: Body, runtime: Option<Shared>) -> BodyObj {
     static FUNCTIONS: OnceLock<BodyVt_Ref> = OnceLock::new();
     let make =
         || BodyVt { release: release::<Bytes>, size_hint: size_hint::<Bytes>, next: next_chunk }.leak_into_prefix();
@@ -97,7 +96,7 @@ pub(super) fn body_out(body: Body, runtime: Option<Handle>) -> BodyObj {
 }
 
 /// Lends a listing to the host.
-pub(super) fn pages_out(pages: Pages, runtime: Option<Handle>) -> PagesObj {
+pub(super) fn pages_out(pages: Pages, runtime: Option<Shared>) -> PagesObj {
     static FUNCTIONS: OnceLock<PagesVt_Ref> = OnceLock::new();
     let make =
         || PagesVt { release: release::<Page>, size_hint: size_hint::<Page>, next: next_page }.leak_into_prefix();
