@@ -121,6 +121,16 @@ impl MetaDir {
     pub(super) fn page_checksums_path(&self) -> PathBuf {
         self.root.join("litestream-rs.pages")
     }
+
+    /// Where they are gathered until they are all there.
+    pub(super) fn unfinished_page_checksums_path(&self) -> PathBuf {
+        self.root.join("litestream-rs.pages.tmp")
+    }
+
+    /// Removes page checksums that a kill has left unfinished: it can be long until others are gathered.
+    pub(super) fn remove_unfinished_page_checksums(&self) -> io::Result<()> {
+        ignore_missing(fs::remove_file(self.unfinished_page_checksums_path()))
+    }
 }
 
 fn read_dir_if_present(directory: &Path) -> io::Result<Option<fs::ReadDir>> {

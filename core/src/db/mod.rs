@@ -108,7 +108,7 @@ pub struct Db {
 
 impl Db {
     /// Reads the local state: loads the saved position, verifies the newest L0 file, removes what was left half written (all
-    /// of it where no position was saved; else only L0 files, the rest is overwritten in its turn). Opens no SQLite, and needs
+    /// of it where no position was saved; else L0 files and page checksums, the rest is overwritten in its turn). Opens no SQLite, and needs
     /// no database to be there.
     pub fn open(files: DbFiles, settings: Arc<DbSettings>) -> Result<Db> {
         let absolute =
@@ -117,8 +117,12 @@ impl Db {
         let meta = MetaDir::new(files.meta.clone());
         let saved = Position::load(&meta);
         let saved = saved.map_err(|error| DbError::io("read saved position", &meta.position_path(), error))?;
-        if saved.is_none() {
-            preflight::clean(&meta)?;
+        match saved {
+            None => preflight::clean(&meta)?,
+            Some(_) => {
+                let removed = meta.remove_unfinished_page_checksums();
+                removed.map_err(|error| DbError::io("clean local state", meta.root(), error))?;
+            }
         }
         let newest = l0::newest(&meta, saved.as_ref().map(|(l0, _)| *l0))?;
         let position = saved.as_ref().filter(|(l0, _)| Some(*l0) == newest).map(|(_, position)| position.clone());
