@@ -108,8 +108,8 @@ pub struct Db {
 
 impl Db {
     /// Reads the local state: loads the saved position, verifies the newest L0 file, removes what was left half written (all
-    /// of it where no position was saved; else L0 files and page checksums, the rest is overwritten in its turn). Opens no SQLite, and needs
-    /// no database to be there.
+    /// of it where no position was saved; else L0 files and page checksums, the rest is overwritten in its turn). Opens no
+    /// SQLite, and needs no database to be there.
     pub fn open(files: DbFiles, settings: Arc<DbSettings>) -> Result<Db> {
         let absolute =
             |path: &Path| std::path::absolute(path).map_err(|error| DbError::io("open database", path, error));
