@@ -23,10 +23,10 @@ pub(super) fn path(text: Option<&str>, environment: &Environment) -> Result<Path
     environment.expand_path(text).map_err(|error| Refusal::bad_request(format!("invalid path: {error}")))
 }
 
-/// The value of `path` in a query string.
-pub(super) fn query_path(query: Option<&str>) -> Option<String> {
+/// The first value of a name in a query string.
+pub(super) fn query_value(query: Option<&str>, name: &str) -> Option<String> {
     let mut pairs = url::form_urlencoded::parse(query?.as_bytes());
-    pairs.find(|(name, _)| name == "path").map(|(_, value)| value.into_owned())
+    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
 /// Seconds as a time limit; zero and less mean [`TIMEOUT`].
@@ -41,9 +41,9 @@ mod tests {
 
     #[test]
     fn a_path_in_a_query_may_hold_anything() {
-        assert_eq!(query_path(Some("x=1&path=%2Fa%20b%26c.db")).as_deref(), Some("/a b&c.db"));
-        assert_eq!(query_path(Some("paths=/a")), None);
-        assert_eq!(query_path(None), None);
+        assert_eq!(query_value(Some("x=1&path=%2Fa%20b%26c.db"), "path").as_deref(), Some("/a b&c.db"));
+        assert_eq!(query_value(Some("paths=/a"), "path"), None);
+        assert_eq!(query_value(None, "path"), None);
     }
 
     #[test]

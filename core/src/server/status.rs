@@ -11,6 +11,7 @@ use crate::fleet::{Standing, StatusRow, Summary};
 
 use super::Control;
 use super::answer::{Answer, Refusal};
+use super::request;
 
 /// How far a replica may be behind if the request does not say.
 const BEHIND: f64 = 10.0;
@@ -62,10 +63,7 @@ pub(super) async fn status(
     State(control): State<Arc<Control>>,
     RawQuery(query): RawQuery,
 ) -> Result<Answer<Status>, Refusal> {
-    let value = |name: &str| -> Option<String> {
-        let mut pairs = url::form_urlencoded::parse(query.as_deref()?.as_bytes());
-        pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-    };
+    let value = |name: &str| request::query_value(query.as_deref(), name);
     let behind = value("behind").map_or(Ok(BEHIND), |text| text.parse());
     let allowed = behind.ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let allowed = allowed.ok_or_else(|| Refusal::bad_request("behind must be a number of seconds"))?;

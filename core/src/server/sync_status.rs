@@ -64,7 +64,7 @@ pub(super) async fn sync_status(
     State(control): State<Arc<Control>>,
     RawQuery(query): RawQuery,
 ) -> Result<Answer<SyncStatuses>, Refusal> {
-    let rows = match request::query_path(query.as_deref()).filter(|path| !path.is_empty()) {
+    let rows = match request::query_value(query.as_deref(), "path").filter(|path| !path.is_empty()) {
         None => control.fleet.snapshot(),
         Some(path) => {
             let row = control.fleet.status(&request::path(Some(&path), &control.environment)?);

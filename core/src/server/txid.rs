@@ -19,7 +19,7 @@ pub(super) async fn txid(
     State(control): State<Arc<Control>>,
     RawQuery(query): RawQuery,
 ) -> Result<Answer<TxidAnswer>, Refusal> {
-    let path = request::path(request::query_path(query.as_deref()).as_deref(), &control.environment)?;
+    let path = request::path(request::query_value(query.as_deref(), "path").as_deref(), &control.environment)?;
     match control.fleet.status(&path) {
         Some(row) => Ok(Answer(TxidAnswer { txid: row.txid.0 })),
         None => Err(Refusal::new(StatusCode::NOT_FOUND, "database not found")),

@@ -50,7 +50,7 @@ pub(super) async fn why(
     State(control): State<Arc<Control>>,
     RawQuery(query): RawQuery,
 ) -> Result<Answer<Why>, Refusal> {
-    let path = request::path(request::query_path(query.as_deref()).as_deref(), &control.environment)?;
+    let path = request::path(request::query_value(query.as_deref(), "path").as_deref(), &control.environment)?;
     match control.fleet.explain(&path) {
         Some(explained) => Ok(Answer(shown(explained))),
         None => {

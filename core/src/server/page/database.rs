@@ -28,11 +28,8 @@ struct Point {
 }
 
 pub(in crate::server) async fn database(State(watched): State<Arc<Watched>>, RawQuery(query): RawQuery) -> Response {
-    let path = request::query_path(query.as_deref()).unwrap_or_default();
-    let wanted = query.as_deref().and_then(|query| {
-        let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-        pairs.find(|(name, _)| name == "txid").and_then(|(_, value)| value.parse::<Txid>().ok())
-    });
+    let path = request::query_value(query.as_deref(), "path").unwrap_or_default();
+    let wanted = request::query_value(query.as_deref(), "txid").and_then(|txid| txid.parse::<Txid>().ok());
     let Some(explained) = watched.fleet.explain(Path::new(&path)) else {
         let text =
             format!("<p>No database of this daemon: {}</p><p><a href=\"/\">All databases</a></p>", escape(&path));

@@ -9,7 +9,7 @@ use axum::response::Response;
 
 use crate::clock;
 use crate::fleet::{DatabaseStatus, StatusRow};
-use crate::server::Watched;
+use crate::server::{Watched, request};
 
 use super::html::{count, duration, escape, link, size, time};
 use super::page;
@@ -23,11 +23,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const REFRESH: u32 = 5;
 
 pub(in crate::server) async fn overview(State(watched): State<Arc<Watched>>, RawQuery(query): RawQuery) -> Response {
-    let wanted = query.as_deref().and_then(|query| {
-        let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-        pairs.find(|(name, _)| name == "q").map(|(_, value)| value.into_owned())
-    });
-    let wanted = wanted.filter(|text| !text.is_empty());
+    let wanted = request::query_value(query.as_deref(), "q").filter(|text| !text.is_empty());
     let made = tokio::task::spawn_blocking(move || body(&watched, wanted.as_deref())).await;
     match made {
         Ok(body) => page(StatusCode::OK, "litestream-rs", Some(REFRESH), &body),
