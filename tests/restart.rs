@@ -34,14 +34,15 @@ impl Scene {
         daemon
     }
 
-    fn state(&self, n: usize) -> PathBuf {
-        self.sandbox.path(format!("data/.{n}.db-litestream/litestream-rs.fleet"))
+    fn ledger(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.sandbox.ledger()).unwrap()
     }
 
     /// What the program keeps of a database, if that includes its snapshot: then nothing is left to do for it.
     fn settled(&self, n: usize) -> bool {
-        let text = fs::read(self.state(n)).unwrap_or_default();
-        let state: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+        let path = self.sandbox.text(format!("data/{n}.db")).into_bytes();
+        let row = self.ledger().query_row("SELECT state FROM database WHERE path = ?1", [path], |row| row.get(0));
+        let state: serde_json::Value = serde_json::from_str(&row.unwrap_or_else(|_| "{}".to_owned())).unwrap();
         state["max"][9].as_u64() > Some(0)
     }
 
@@ -58,6 +59,19 @@ impl Scene {
             metrics.value("litestream_fleet_databases{state=\"replicating\"}") == DATABASES as f64
         });
         metrics
+    }
+
+    fn expect_all_restored(&self) {
+        for n in 0..DATABASES {
+            let replica = format!("replica/{n}.db");
+            let restored = self.program.restore(&self.sandbox, &self.sandbox.url(&replica), &[]);
+            assert_same(&self.sandbox.path(format!("data/{n}.db")), &restored);
+            let ranges = FileReplica::at(self.sandbox.path(&replica)).level(0);
+            assert!(
+                ranges.windows(2).all(|pair| pair[1].0 == pair[0].1 + 1),
+                "one history, without a hole: {ranges:?}"
+            );
+        }
     }
 }
 
@@ -94,21 +108,25 @@ fn a_start_over_unchanged_databases_opens_none_and_asks_the_store_nothing() {
 }
 
 #[test]
-fn what_is_kept_of_a_database_may_be_lost_damaged_or_old() {
+fn what_is_kept_of_databases_may_be_lost_damaged_or_old() {
     let scene = Scene::new();
     ours_only!(scene.program, "it keeps nothing of the kind");
     let mut first = scene.start();
     scene.wait_settled(&mut first);
-    let old = fs::read(scene.state(3)).unwrap();
+    first.stop();
+    let old = fs::read(scene.sandbox.ledger()).unwrap();
+    let mut second = scene.start();
     scene.sandbox.add_rows("data/3.db", 5);
     let replica = FileReplica::at(scene.sandbox.path("replica/3.db"));
-    first.wait_until("the new rows", |_| replica.max_txid() > 1);
-    first.stop();
-    fs::remove_file(scene.state(0)).unwrap();
-    fs::File::options().write(true).open(scene.state(1)).unwrap().set_len(30).unwrap();
-    fs::write(scene.state(2), b"\0garbage\xff").unwrap();
+    second.wait_until("the new rows", |_| replica.max_txid() > 1);
+    second.stop();
     // As after the restore of a backup that was older than the database.
-    fs::write(scene.state(3), old).unwrap();
+    fs::write(scene.sandbox.ledger(), old).unwrap();
+    let set = |text: &str| assert!(scene.ledger().execute(text, []).unwrap() == 1);
+    let row = |n: usize| format!("CAST('{}' AS BLOB)", scene.sandbox.text(format!("data/{n}.db")));
+    set(&format!("DELETE FROM database WHERE path = {}", row(0)));
+    set(&format!("UPDATE database SET state = replace(state, '\"local\":1', '\"local\":7') WHERE path = {}", row(1)));
+    set(&format!("UPDATE database SET state = 'garbage' WHERE path = {}", row(2)));
     scene.sandbox.add_rows("data/3.db", 5);
     let mut again = scene.start();
     let metrics = scene.metrics(&mut again);
@@ -118,12 +136,36 @@ fn what_is_kept_of_a_database_may_be_lost_damaged_or_old() {
     scene.sandbox.add_rows("data/3.db", 5);
     again.wait_until("more new rows", |_| replica.max_txid() > before);
     again.stop();
-    for n in 0..DATABASES {
-        let restored = scene.program.restore(&scene.sandbox, &scene.sandbox.url(format!("replica/{n}.db")), &[]);
-        assert_same(&scene.sandbox.path(format!("data/{n}.db")), &restored);
-        let ranges = FileReplica::at(scene.sandbox.path(format!("replica/{n}.db"))).level(0);
-        assert!(ranges.windows(2).all(|pair| pair[1].0 == pair[0].1 + 1), "one history, without a hole: {ranges:?}");
+    scene.expect_all_restored();
+}
+
+#[test]
+fn without_a_ledger_or_with_a_damaged_one_it_starts_all_the_same() {
+    let scene = Scene::new();
+    ours_only!(scene.program, "it keeps nothing of the kind");
+    let mut first = scene.start();
+    scene.wait_settled(&mut first);
+    first.stop();
+    let ledger = scene.sandbox.ledger();
+    let garbage = || fs::write(&ledger, [7; 5000]).unwrap();
+    let remove = || fs::remove_dir_all(ledger.parent().unwrap()).unwrap();
+    let something_else = || {
+        remove();
+        fs::write(ledger.parent().unwrap(), b"in the way").unwrap();
+    };
+    let harm: [(&dyn Fn(), &str); 3] =
+        [(&garbage, "ledger is damaged, making it anew"), (&remove, "found databases"), (&something_else, "no ledger")];
+    for (n, (harm, said)) in harm.into_iter().enumerate() {
+        harm();
+        scene.sandbox.add_rows("data/5.db", 1);
+        let mut again = scene.start();
+        again.wait_for_log(said);
+        scene.metrics(&mut again);
+        let replica = FileReplica::at(scene.sandbox.path("replica/5.db"));
+        again.wait_until("the new row", |_| replica.max_txid() > n as u64 + 1);
+        again.stop();
     }
+    scene.expect_all_restored();
 }
 
 fn http_get(mut stream: TcpStream, target: &str) -> String {

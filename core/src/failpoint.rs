@@ -35,7 +35,7 @@ pub const NAMES: [&str; 27] = [
     "pages-sync",
     "pages-rename",
     "local-state-reset",
-    "fleet-rename",
+    "ledger-commit",
     // The store. Chunks and their end are seen from our side: a delay reaches the plugin's own fsync and rename.
     "storage-list",
     "storage-stat",

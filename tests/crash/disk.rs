@@ -10,10 +10,13 @@ use litestream_core::ltx::{self, FileName};
 use crate::harness::files_below;
 
 /// Loses one thing, or nothing. `l0_too`: also an L0 file, which is synced, so that only a lying disk can lose it.
-pub fn lose_something(random: &mut Rng, meta: &Path, l0_too: bool) {
-    match random.u8(..6) {
+pub fn lose_something(random: &mut Rng, meta: &Path, ledger: &Path, l0_too: bool) {
+    match random.u8(..7) {
         0 => truncate(&meta.join("litestream-rs.position"), 0),
-        1 => truncate(&meta.join("litestream-rs.fleet"), 0),
+        1 => {
+            let len = fs::metadata(ledger).map_or(0, |metadata| metadata.len());
+            truncate(ledger, random.u64(..=len));
+        }
         2 => {
             let path = meta.join("litestream-rs.pages");
             let len = fs::metadata(&path).map_or(0, |metadata| metadata.len());
@@ -25,20 +28,20 @@ pub fn lose_something(random: &mut Rng, meta: &Path, l0_too: bool) {
             }
         }
         4 if meta.join("ltx/0").is_dir() => fs::write(meta.join("ltx/0/0000000000000001.ltx.tmp"), b"half").unwrap(),
-        5 => keep_or_put_back(meta),
+        5 => keep_or_put_back(&meta.join("litestream-rs.position")),
+        // Its WAL may be of another time then.
+        6 => keep_or_put_back(ledger),
         _ => {}
     }
 }
 
-/// A rename that was never made safe: the old content is there again.
-fn keep_or_put_back(meta: &Path) {
-    for name in ["litestream-rs.fleet", "litestream-rs.position"] {
-        let (now, kept) = (meta.join(name), meta.join(format!("{name}.kept")));
-        if kept.exists() {
-            fs::rename(&kept, &now).unwrap();
-        } else if now.exists() {
-            fs::copy(&now, &kept).unwrap();
-        }
+/// What was never made safe: the old content is there again.
+fn keep_or_put_back(now: &Path) {
+    let kept = now.with_extension("kept");
+    if kept.exists() {
+        fs::rename(&kept, now).unwrap();
+    } else if now.exists() {
+        fs::copy(now, &kept).unwrap();
     }
 }
 

@@ -186,7 +186,8 @@ impl Round {
     fn between_lives(&mut self) {
         for at in 0..self.databases.len() {
             if self.random.u8(..2) == 0 {
-                disk::lose_something(&mut self.random, &self.databases[at].meta, self.auto_recover);
+                let (meta, ledger) = (&self.databases[at].meta, self.sandbox.ledger());
+                disk::lose_something(&mut self.random, meta, &ledger, self.auto_recover);
             }
             if self.random.u8(..2) == 0 {
                 self.check_restore(at);

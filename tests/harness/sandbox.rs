@@ -55,6 +55,11 @@ impl Sandbox {
         directory.join(name)
     }
 
+    /// Where our program, whose home this is, keeps what it knows of its databases between two runs.
+    pub fn ledger(&self) -> PathBuf {
+        self.root.join(".local/state/litestream-rs/fleet-litestream/ledger.sqlite")
+    }
+
     pub fn mkdir(&self, relative: impl AsRef<Path>) -> PathBuf {
         let path = self.path(relative);
         fs::create_dir_all(&path).unwrap();

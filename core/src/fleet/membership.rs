@@ -305,7 +305,7 @@ pub fn add(shared: &Arc<Shared>, candidates: Vec<Candidate>, dir: &str) {
     if candidates.is_empty() {
         return;
     }
-    let prepared = registration::prepare_all(candidates, &shared.entries());
+    let prepared = registration::prepare_all(shared, candidates);
     let (ids, refused) = registration::register(shared, prepared);
     for (n, id) in ids.iter().enumerate() {
         let path = shared.look(|state| state.scheduler.table.path(*id));

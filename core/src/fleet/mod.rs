@@ -12,7 +12,7 @@
 //!
 //! | question | file |
 //! |---|---|
-//! | what is kept of a database? | `record.rs`, `table.rs`; between runs `saved_state.rs` |
+//! | what is kept of a database? | `record.rs`, `table.rs`; between runs `saved_state.rs`, `ledger.rs` |
 //! | who works when? | `scheduler/`, `due.rs`, `back_off.rs`, `hot_set.rs` |
 //! | which files belong to the fleet? | `start.rs`, `reload/`, `registration.rs`, `membership.rs`, `owners.rs` |
 //! | how is a change noticed? | `watch.rs`, `scheduler/sweep.rs` |
@@ -31,6 +31,7 @@ mod flood;
 mod health;
 mod hot_set;
 mod jobs;
+mod ledger;
 mod levels;
 mod limits;
 mod local_file;

@@ -11,6 +11,7 @@ use litestream_sdk::ReplicaPath;
 use crate::metrics;
 
 use super::entry::Entry;
+use super::ledger::Ledger;
 use super::local_work::{Look, look};
 use super::owners::Taken;
 use super::record::{DbId, EntryId, Flags, Identity, Lane};
@@ -67,17 +68,18 @@ pub enum Refused {
 }
 
 /// Looks at a candidate: the file, its saved state, its place.
-pub fn prepare(candidate: Candidate, entry: &Entry) -> Prepared {
+pub fn prepare(candidate: Candidate, entry: &Entry, ledger: &Ledger) -> Prepared {
     let Look { identity, stamp, .. } = look(&candidate.path, candidate.link);
     let state_dir = entry.meta_path(&candidate.path);
     let place = entry.replica_path(&candidate.path).map_err(|error| error.message);
     let name = saved_state::replica_name(entry, &candidate.path);
-    let saved = name.and_then(|replica| SavedState::load(&state_dir, replica));
+    let saved = ledger.load(&candidate.path);
+    let saved = saved.filter(|saved| name.is_some_and(|replica| saved.is_borne_out(&state_dir, replica)));
     Prepared { candidate, identity, stamp, state_dir, place, saved }
 }
 
 /// The same for many, on several threads. Keeps the order.
-pub fn prepare_all(candidates: Vec<Candidate>, entries: &[Arc<Entry>]) -> Vec<Prepared> {
+pub fn prepare_all(shared: &Shared, candidates: Vec<Candidate>) -> Vec<Prepared> {
     const WORTH_A_THREAD: usize = 256;
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let threads = candidates.len().div_ceil(WORTH_A_THREAD).clamp(1, cores * 2);
@@ -89,11 +91,12 @@ pub fn prepare_all(candidates: Vec<Candidate>, entries: &[Arc<Entry>]) -> Vec<Pr
         parts.push(std::mem::replace(&mut rest, tail));
     }
     parts.push(rest);
+    let (entries, ledger) = (shared.entries(), &shared.ledger);
     let prepare_part = |part: Vec<Candidate>| -> Vec<Prepared> {
         let entry_of = |candidate: &Candidate| entries.get(candidate.entry.0 as usize).cloned();
         part.into_iter()
             .filter_map(|candidate| Some((entry_of(&candidate)?, candidate)))
-            .map(|(entry, candidate)| prepare(candidate, &entry))
+            .map(|(entry, candidate)| prepare(candidate, &entry, ledger))
             .collect()
     };
     std::thread::scope(|scope| {

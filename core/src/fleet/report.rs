@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::back_off::Failure;
-use super::local_file::blocking;
 use super::record::{DbId, EntryId, Lane};
 use super::saved_state::{self, SavedState};
 use super::scheduler::{Event, Forgotten};
@@ -60,25 +59,17 @@ fn forgotten(gone: &Forgotten) {
     }
 }
 
-/// Writes the saved state of a database that came to rest. Failing to only makes the next start more careful.
+/// Keeps the state of a database that came to rest, for the next start.
 pub fn save(shared: &Shared, entry: EntryId, path: &Path, saved: SavedState) {
     let Some(entry) = shared.entry(entry) else { return };
     let Some(replica) = saved_state::replica_name(&entry, path) else { return };
-    if let Err(error) = saved.for_replica(replica).save(&entry.meta_path(path)) {
-        tracing::debug!(path = %path.display(), %error, "state of the fleet not saved");
-    }
+    shared.ledger.save(path, saved.for_replica(replica));
 }
 
-impl Shared {
-    /// As [`save`], for async code.
-    pub(super) async fn save_if_at_rest(self: &Arc<Self>, id: DbId, entry: EntryId, path: &Path) {
-        let Some(saved) = self.lock().scheduler.take_rested(id) else { return };
-        let (shared, path) = (Arc::clone(self), path.to_owned());
-        let done = blocking(move || {
-            save(&shared, entry, &path, saved);
-            Ok(())
-        });
-        // The process is ending: then the state stays as it was saved last.
-        let _ = done.await;
+/// The same, if it is at rest.
+pub fn save_if_at_rest(shared: &Shared, id: DbId, entry: EntryId, path: &Path) {
+    let rested = shared.lock().scheduler.take_rested(id);
+    if let Some(saved) = rested {
+        save(shared, entry, path, saved);
     }
 }

@@ -201,7 +201,7 @@ async fn register(
     let (registering, shown) = (Arc::clone(&shared), path.display().to_string());
     let registered = tokio::task::spawn_blocking(move || {
         let candidate = Candidate { link: path.is_symlink(), path, entry: id };
-        registration::register(&registering, registration::prepare_all(vec![candidate], &registering.entries()))
+        registration::register(&registering, registration::prepare_all(&registering, vec![candidate]))
     });
     let (_, refused) = registered.await.map_err(|error| RequestError::Failed(error.to_string()))?;
     match refused.first() {

@@ -1,32 +1,24 @@
 //! What is kept of a database between two runs of the program: enough that a start with unchanged databases opens no
 //! SQLite and waits for no listing.
 //!
-//! A small file in the local state directory, written when the database comes to rest. It is a cache: without it, or when
-//! it is older than the truth, the start is only more careful. What it says of the replica is checked in the background.
+//! A row of the [`ledger`](super::ledger), written when the database comes to rest. Without it, or when it is older than the
+//! truth, the start is only more careful. What it says of the replica is checked with the next upload.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::db::MetaDir;
-use crate::failpoint;
 use crate::ltx::Txid;
 use crate::replica::Layout;
 
 use super::entry::Entry;
 use super::record::{Job, Levels, Record};
 
-const NAME: &str = "litestream-rs.fleet";
-
-/// Raised when the meaning of a field changes: other versions are ignored.
-const VERSION: u32 = 1;
-
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedState {
-    version: u32,
     /// Names the replica that `max` and the rest speak of.
     replica: u64,
     /// Hash of the cold stamp.
@@ -44,7 +36,6 @@ impl SavedState {
     pub fn of(record: &Record) -> SavedState {
         let levels = &record.levels;
         SavedState {
-            version: VERSION,
             replica: 0,
             stamp: record.stamp,
             local: record.local.0,
@@ -78,23 +69,10 @@ impl SavedState {
         }
     }
 
-    /// Reads it. `None` if there is none, if it is damaged, if it speaks of another replica, or if the local history it
-    /// speaks of is gone (`reset`): then what it knows of the replica must not make the next file look like an old one.
-    pub fn load(meta: &Path, replica: u64) -> Option<SavedState> {
-        let text = std::fs::read(meta.join(NAME)).ok()?;
-        let saved: SavedState = serde_json::from_slice(&text).ok()?;
-        let is_current = saved.version == VERSION && saved.replica == replica;
-        (is_current && MetaDir::new(meta).l0_path(saved.local()).exists()).then_some(saved)
-    }
-
-    /// Writes it in one step. Not synced: losing it costs a listing.
-    ///
-    /// # Errors
-    /// Those of the local disk; nothing depends on it.
-    pub fn save(&self, meta: &Path) -> io::Result<()> {
-        let new = meta.join(format!("{NAME}.new"));
-        std::fs::write(&new, serde_json::to_vec(self)?)?;
-        failpoint::around("fleet-rename", || std::fs::rename(&new, meta.join(NAME)))
+    /// False if it speaks of another replica, or if the local history it speaks of is gone (`reset`): then what it knows of
+    /// the replica must not make the next file look like an old one. Blocks.
+    pub fn is_borne_out(&self, meta: &Path, replica: u64) -> bool {
+        self.replica == replica && MetaDir::new(meta).l0_path(self.local()).exists()
     }
 }
 
@@ -123,25 +101,15 @@ mod tests {
     }
 
     #[test]
-    fn comes_back_as_it_was_saved() {
+    fn counts_for_its_replica_and_while_its_local_history_is_there() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(SavedState::load(dir.path(), 1), None);
-        SavedState::of(&record()).for_replica(1).save(dir.path()).unwrap();
-        assert_eq!(SavedState::load(dir.path(), 1), None, "the local history is gone");
+        let saved = SavedState::of(&record()).for_replica(1);
+        assert_eq!((saved.stamp, saved.local(), saved.levels()), (77, Txid(9), record().levels));
+        assert!(!saved.is_borne_out(dir.path(), 1), "the local history is gone");
         let newest = MetaDir::new(dir.path()).l0_path(Txid(9));
         std::fs::create_dir_all(newest.parent().unwrap()).unwrap();
         std::fs::write(newest, b"ltx").unwrap();
-        let saved = SavedState::load(dir.path(), 1).unwrap();
-        assert_eq!((saved.stamp, saved.local(), saved.levels()), (77, Txid(9), record().levels));
-        assert_eq!(SavedState::load(dir.path(), 2), None, "another replica");
-    }
-
-    #[test]
-    fn damage_is_like_absence() {
-        let dir = tempfile::tempdir().unwrap();
-        for text in [&b""[..], b"{", b"{}", b"\xff\xfe", b"[1,2]"] {
-            std::fs::write(dir.path().join(NAME), text).unwrap();
-            assert_eq!(SavedState::load(dir.path(), 1), None);
-        }
+        assert!(saved.is_borne_out(dir.path(), 1));
+        assert!(!saved.is_borne_out(dir.path(), 2), "another replica");
     }
 }

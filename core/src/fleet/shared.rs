@@ -19,6 +19,7 @@ use crate::db::Db;
 use super::due::Tick;
 use super::entry::{Entry, EntryTarget};
 use super::jobs::JobRules;
+use super::ledger::Ledger;
 use super::owners::Owners;
 use super::record::{DbId, EntryId, Lane};
 use super::scheduler::{Event, Forgotten, PoolId, Scheduler};
@@ -52,6 +53,8 @@ pub struct Shared {
     pub runtime: Handle,
     /// How jobs on levels are run.
     pub rules: JobRules,
+    /// What is kept between two runs.
+    pub ledger: Ledger,
     /// What is being done now.
     pub working: Working,
     /// How far a shutdown has come.
@@ -93,7 +96,7 @@ impl State {
 
 impl Shared {
     /// An empty fleet.
-    pub fn new(scheduler: Scheduler<Db>, rules: JobRules, runtime: Handle) -> Shared {
+    pub fn new(scheduler: Scheduler<Db>, rules: JobRules, runtime: Handle, ledger: Ledger) -> Shared {
         let state = State {
             scheduler,
             owners: Owners::default(),
@@ -113,6 +116,7 @@ impl Shared {
             entries: RwLock::default(),
             runtime,
             rules,
+            ledger,
             working: Working::default(),
             stage: watch::Sender::new(Stage::Running),
         }
@@ -246,6 +250,7 @@ impl Shared {
         self.lock().stop = true;
         self.work.notify_all();
         self.timer.notify_all();
+        self.ledger.close();
     }
 
     /// Waits, as the timer, until something is due or plans change.

@@ -17,6 +17,7 @@ use crate::plugin::{Registry, Stores};
 use super::destination::{DestinationError, PluginDestination};
 use super::entry::{Destination, Entry, EntryTarget};
 use super::jobs::JobRules;
+use super::ledger::Ledger;
 use super::levels::LevelPlan;
 use super::limits;
 use super::membership::{Membership, Scans};
@@ -48,6 +49,8 @@ pub struct FleetParts {
     pub scan_interval: Duration,
     /// How databases come to be synced.
     pub mode: Mode,
+    /// The directory for what is kept between two runs (see [`ledger`](super::ledger)). `None`: nothing is.
+    pub state_directory: Option<PathBuf>,
 }
 
 /// How databases come to be synced.
@@ -78,7 +81,7 @@ pub enum StartError {
 }
 
 impl FleetParts {
-    /// The parts that a configuration describes. Its replicas must have been completed by
+    /// The parts that a configuration describes, with no directory for state. Its replicas must have been completed by
     /// [`Config::resolve_replicas`].
     ///
     /// # Errors
@@ -107,6 +110,7 @@ impl FleetParts {
             upload_concurrency: config.upload_concurrency as usize,
             scan_interval: config.scan_interval,
             mode,
+            state_directory: None,
         })
     }
 }
@@ -159,7 +163,8 @@ impl Fleet {
             quiet: QUIET,
         };
         let scheduler = Scheduler::new(limits, parts.rules.plan.clone());
-        let shared = Arc::new(Shared::new(scheduler, parts.rules, Handle::current()));
+        let ledger = open_ledger(parts.state_directory).await;
+        let shared = Arc::new(Shared::new(scheduler, parts.rules, Handle::current(), ledger));
         let entries: Vec<Arc<Entry>> = parts.entries.into_iter().map(Arc::new).collect();
         let add = |entry: &Arc<Entry>| (add_entry(&shared, Arc::clone(entry), parts.mode), Arc::clone(entry));
         let configured: Configured = entries.iter().map(add).collect();
@@ -193,6 +198,12 @@ impl Fleet {
         (self.watches, self.scans) = (Some(watches), Some(scans));
         Ok(())
     }
+}
+
+/// The state directory may be on a disk that hangs, and a signal must end the process all the same.
+async fn open_ledger(state_directory: Option<PathBuf>) -> Ledger {
+    let Some(directory) = state_directory else { return Ledger::none() };
+    tokio::task::spawn_blocking(move || Ledger::open(&directory)).await.unwrap_or_else(|_| Ledger::none())
 }
 
 /// Gives an entry its place in the fleet.
@@ -290,9 +301,9 @@ fn note_skipped(shared: &Arc<Shared>, changes: &Changes) {
 }
 
 async fn register_all(shared: &Arc<Shared>, candidates: Vec<Candidate>, mode: Mode) -> Result<(), StartError> {
-    let (registering, entries) = (Arc::clone(shared), shared.entries());
+    let registering = Arc::clone(shared);
     let done = tokio::task::spawn_blocking(move || {
-        let prepared = registration::prepare_all(candidates, &entries);
+        let prepared = registration::prepare_all(&registering, candidates);
         registration::register(&registering, prepared).1
     });
     let refused = done.await.unwrap_or_default();

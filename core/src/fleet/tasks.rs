@@ -24,7 +24,7 @@ impl Shared {
             let end = shared.upload(&work).await;
             drop(running);
             shared.update(|state, now| state.scheduler.finish_upload(&work, end, now));
-            shared.save_if_at_rest(work.id, work.entry, &work.path).await;
+            super::report::save_if_at_rest(&shared, work.id, work.entry, &work.path);
         });
     }
 
@@ -47,7 +47,7 @@ impl Shared {
             let end = shared.levels(&work, few).await;
             drop(running);
             shared.update(|state, now| state.scheduler.finish_levels(&work, end, now));
-            shared.save_if_at_rest(work.id, work.entry, &work.path).await;
+            super::report::save_if_at_rest(&shared, work.id, work.entry, &work.path);
         });
     }
 

@@ -208,6 +208,7 @@ impl Bench {
             upload_concurrency: 8,
             scan_interval: self.scan_interval,
             mode,
+            state_directory: Some(self.path("state")),
         }
     }
 

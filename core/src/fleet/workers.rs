@@ -1,5 +1,5 @@
-//! The fixed threads of a fleet: a timer, and workers for everything that blocks. Their number does not depend on how many
-//! databases there are.
+//! The fixed threads of a fleet: a timer, the writer of the ledger, and workers for everything else that blocks. Their number
+//! does not depend on how many databases there are.
 
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
@@ -18,9 +18,10 @@ use super::shared::{Shared, State};
 /// # Errors
 /// The system gives no threads.
 pub fn start(shared: &Arc<Shared>, workers: usize) -> std::io::Result<Vec<JoinHandle<()>>> {
-    let mut threads = Vec::with_capacity(workers + 1);
-    let timer = Arc::clone(shared);
+    let mut threads = Vec::with_capacity(workers + 2);
+    let (timer, keeper) = (Arc::clone(shared), Arc::clone(shared));
     threads.push(Builder::new().name("fleet-timer".to_owned()).spawn(move || keep_time(&timer))?);
+    threads.push(Builder::new().name("fleet-ledger".to_owned()).spawn(move || keeper.ledger.keep())?);
     for n in 0..workers {
         let worker = Arc::clone(shared);
         threads.push(Builder::new().name(format!("fleet-{n}")).spawn(move || work(&worker))?);

@@ -226,7 +226,7 @@ impl Applying {
     fn register(&self, candidates: Vec<Candidate>) {
         let entries: HashMap<PathBuf, EntryId> =
             candidates.iter().map(|candidate| (candidate.path.clone(), candidate.entry)).collect();
-        let prepared = registration::prepare_all(candidates, &self.shared.entries());
+        let prepared = registration::prepare_all(&self.shared, candidates);
         let (ids, refused) = registration::register(&self.shared, prepared);
         for (n, id) in ids.iter().enumerate() {
             let path = self.shared.look(|state| state.scheduler.table.path(*id));

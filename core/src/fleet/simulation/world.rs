@@ -20,6 +20,7 @@ use crate::db::{DbSettings, MetaDir};
 use crate::discovery::MetaLocation;
 use crate::fleet::entry::{Entry, EntryTarget};
 use crate::fleet::jobs::JobRules;
+use crate::fleet::ledger::{self, Ledger};
 use crate::fleet::levels::LevelPlan;
 use crate::fleet::record::EntryId;
 use crate::fleet::registration::{self, Candidate};
@@ -42,6 +43,9 @@ const MOMENT: Duration = Duration::from_millis(1);
 const BEGINNING: Duration = Duration::from_secs(2_000_000_000);
 /// Longer than every interval of a plan.
 const IDLE: Duration = Duration::from_secs(900);
+/// How often a store may ask to slow down: each time halves the calls at once. A merge reads on a thread of its own, and time
+/// stands while it does; were it to wait there for the place of another call, only that time would free it.
+const STORMS: u8 = 3;
 const NAMES: [&str; 2] = ["a", "b"];
 
 struct Database {
@@ -49,8 +53,6 @@ struct Database {
     meta: MetaDir,
     application: Application,
     oracle: Oracle,
-    /// An older copy of the saved state.
-    kept: Option<Vec<u8>>,
 }
 
 /// See the module.
@@ -65,6 +67,10 @@ pub struct World {
     trouble: u8,
     log: Vec<String>,
     counts: Counts,
+    /// How often the store may still ask to slow down in this life.
+    storms_left: u8,
+    /// An older copy of the ledger.
+    kept: Option<Vec<u8>>,
     _turn: File,
 }
 
@@ -88,7 +94,19 @@ impl World {
         let trouble = [0, 5, 15, 40][random.usize(..4)];
         let (databases, log, counts) = Default::default();
         let store = SimStore::default();
-        World { random, directory, store, databases, unix_time: BEGINNING, trouble, log, counts, _turn: turn }
+        World {
+            random,
+            directory,
+            store,
+            databases,
+            unix_time: BEGINNING,
+            trouble,
+            log,
+            counts,
+            storms_left: 0,
+            kept: None,
+            _turn: turn,
+        }
     }
 
     pub fn log(&self) -> &[String] {
@@ -138,7 +156,7 @@ impl World {
             let application = Application::make(&path, &mut self.random);
             let oracle = Oracle::new(Arc::clone(&honest), &format!("r/{name}"));
             let meta = MetaDir::new(MetaLocation::Beside.meta_path(&path, None));
-            self.databases.push(Database { path, meta, application, oracle, kept: None });
+            self.databases.push(Database { path, meta, application, oracle });
         }
     }
 
@@ -157,9 +175,11 @@ impl World {
         let open_databases = if self.random.u8(..4) == 0 { 1 } else { 10 };
         let limits = Limits { open_databases, uploads: 4, levels: 2, quiet: seconds(10) };
         let rules = JobRules { plan: plan.clone(), retention_enabled: true, verify: false };
-        let shared = Shared::new(Scheduler::new(limits, plan), rules, tokio::runtime::Handle::current());
+        let (scheduler, ledger) = (Scheduler::new(limits, plan), Ledger::open(&self.directory));
+        let shared = Shared::new(scheduler, rules, tokio::runtime::Handle::current(), ledger);
         let shared = Arc::new(shared);
         let store = self.open_store(Arc::new(self.store.clone())).await;
+        self.storms_left = STORMS;
         let mut candidates = Vec::new();
         for (n, name) in NAMES.iter().enumerate() {
             let path = self.databases[n].path.clone();
@@ -177,7 +197,7 @@ impl World {
             start::add_entry(&shared, Arc::new(entry), Mode::Continuous);
             candidates.push(Candidate { path, entry: EntryId(n as u32), link: false });
         }
-        let prepared = registration::prepare_all(candidates, &shared.entries());
+        let prepared = registration::prepare_all(&shared, candidates);
         let (ids, refused) = registration::register(&shared, prepared);
         assert!(ids.len() == NAMES.len() && refused.is_empty(), "{refused:?}");
         self.say("start".to_owned());
@@ -236,6 +256,9 @@ impl World {
     /// As a worker: one piece of work, and what it wrote.
     fn work(&mut self, fleet: &Arc<Shared>) -> bool {
         let worked = workers::work_once(fleet);
+        if self.random.bool() {
+            fleet.ledger.flush();
+        }
         let now = clock::unix_time();
         for (database, name) in self.databases.iter_mut().zip(NAMES) {
             age_local_files(&database.meta, now);
@@ -262,7 +285,11 @@ impl World {
         }
         match self.random.u8(..6) {
             0 => Fate::Fails(ErrorKind::TRANSIENT),
-            1 => Fate::Fails(ErrorKind::RATE_LIMITED),
+            1 if self.storms_left > 0 => {
+                self.storms_left -= 1;
+                Fate::Fails(ErrorKind::RATE_LIMITED)
+            }
+            1 => Fate::Fails(ErrorKind::TRANSIENT),
             2 => Fate::Fails(ErrorKind::PERMISSION_DENIED),
             3 => Fate::BreaksOff(self.random.u64(..300)),
             _ => Fate::Unanswered,
@@ -292,6 +319,7 @@ impl World {
                 self.store.let_go(0, Fate::Done);
             }
             while self.work(fleet) {}
+            fleet.ledger.flush();
             fleet.update(|_, _| ());
             sleep(MOMENT).await;
             if !self.store.waiting().is_empty() || self.store.calls() != calls {
@@ -341,8 +369,8 @@ impl World {
                     "local state is lost".to_owned()
                 }
                 1 => self.cut("litestream-rs.position", at),
-                2 => self.cut("litestream-rs.fleet", at),
-                3 => self.keep_or_put_back(at),
+                2 => self.damage_ledger(),
+                3 => self.keep_or_put_back_ledger(),
                 4 => match self.databases[at].meta.list_l0().unwrap().last() {
                     Some(newest) => {
                         let path = self.databases[at].meta.l0_path(newest.max_txid);
@@ -373,18 +401,28 @@ impl World {
         format!("{name} is cut")
     }
 
-    /// A rename that was not made safe: the old file is there again.
-    fn keep_or_put_back(&mut self, at: usize) -> String {
-        let database = &mut self.databases[at];
-        let path = database.meta.root().join("litestream-rs.fleet");
-        match database.kept.take() {
-            Some(kept) if path.exists() => {
+    fn damage_ledger(&mut self) -> String {
+        let path = ledger::file_below(&self.directory);
+        let mut bytes = std::fs::read(&path).unwrap();
+        match bytes.len() {
+            len if len > 0 && self.random.bool() => bytes[self.random.usize(..len)] ^= 1 << self.random.u8(..8),
+            len => bytes.truncate(self.random.usize(..=len)),
+        }
+        std::fs::write(path, bytes).unwrap();
+        "the ledger is damaged".to_owned()
+    }
+
+    /// What was written was not made safe: the old ledger is there again.
+    fn keep_or_put_back_ledger(&mut self) -> String {
+        let path = ledger::file_below(&self.directory);
+        match self.kept.take() {
+            Some(kept) => {
                 std::fs::write(path, kept).unwrap();
-                "an old litestream-rs.fleet is there again".to_owned()
+                "an old ledger is there again".to_owned()
             }
-            _ => {
-                database.kept = std::fs::read(path).ok();
-                "a litestream-rs.fleet is kept".to_owned()
+            None => {
+                self.kept = Some(std::fs::read(path).unwrap());
+                "a ledger is kept".to_owned()
             }
         }
     }

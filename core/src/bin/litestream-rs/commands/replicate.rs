@@ -296,7 +296,8 @@ async fn start(
     if mode == Mode::Continuous {
         startup::log_monitors(&config);
     }
-    Ok(Fleet::start(FleetParts::of(&config, registry, stores, mode)?).await?)
+    let state_directory = Some(request.environment.state_directory());
+    Ok(Fleet::start(FleetParts { state_directory, ..FleetParts::of(&config, registry, stores, mode)? }).await?)
 }
 
 /// A last sync that takes longer is waited for with a word.

@@ -56,7 +56,7 @@ Directories with storage plugins, divided by colons.
 A key of the configuration each; two underscores stand for a dot.
 .TP
 .BR NOTIFY_SOCKET \", \" WATCHDOG_USEC \", \" STATE_DIRECTORY
-Set by systemd: who is told that replication began and goes on, and where registrations are kept.
+Set by systemd: who is told that replication began and goes on, and where registrations and the ledger are kept.
 .SH SEE ALSO
 .BR sqlite3 (1)
 ";
