@@ -20,12 +20,24 @@ pub struct HotSet<D> {
     by_age: BTreeMap<u64, DbId>,
     next_age: u64,
     lent: usize,
+    /// The most that were open since memory was last given back.
+    high: usize,
 }
+
+/// Fewer closed databases than this are not worth giving their memory back: about 100 KB each while open.
+const WORTH_GIVING_BACK: usize = 64;
 
 impl<D: HotDb> HotSet<D> {
     /// A set for at most `ceiling` attached databases (at least 1).
     pub fn new(ceiling: usize) -> Self {
-        HotSet { ceiling: ceiling.max(1), slots: HashMap::new(), by_age: BTreeMap::new(), next_age: 0, lent: 0 }
+        HotSet {
+            ceiling: ceiling.max(1),
+            slots: HashMap::new(),
+            by_age: BTreeMap::new(),
+            next_age: 0,
+            lent: 0,
+            high: 0,
+        }
     }
 
     /// How many databases may be attached.
@@ -98,6 +110,17 @@ impl<D: HotDb> HotSet<D> {
         self.slots.len() + self.lent
     }
 
+    /// True once each time that half of those that were open are closed.
+    pub fn has_shrunk(&mut self) -> bool {
+        let open = self.open();
+        self.high = self.high.max(open);
+        let shrunk = open <= self.high / 2 && self.high - open >= WORTH_GIVING_BACK;
+        if shrunk {
+            self.high = open;
+        }
+        shrunk
+    }
+
     /// True if nothing is in the set (some may be lent).
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
@@ -134,6 +157,26 @@ mod tests {
         assert_eq!(hot.reserve(), Err(Full), "an evicted database counts until it is detached");
         hot.give_back(evicted, None);
         assert_eq!(hot.reserve(), Ok(()));
+    }
+
+    #[test]
+    fn it_tells_of_each_half_that_is_closed() {
+        let mut hot = HotSet::new(1000);
+        let open = |hot: &mut HotSet<Fake>, ids: std::ops::Range<u32>| {
+            for id in ids {
+                hot.reserve().unwrap();
+                hot.give_back(DbId(id), Some(Fake));
+                assert!(!hot.has_shrunk());
+            }
+        };
+        open(&mut hot, 0..400);
+        let told = (0..400).rev().filter(|id| {
+            drop(hot.lend(DbId(*id)));
+            hot.give_back(DbId(*id), None);
+            hot.has_shrunk()
+        });
+        assert_eq!(told.collect::<Vec<_>>(), [200, 100, 36]);
+        open(&mut hot, 0..40);
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod limits;
 mod local_file;
 mod local_work;
 mod membership;
+mod memory;
 mod merge;
 mod once;
 mod owners;

@@ -9,7 +9,7 @@ use crate::ltx::Txid;
 use super::super::due::Tick;
 use super::super::hot_set::HotDb;
 use super::super::record::{DbId, EntryId, Flags, Identity, Lane, Phase};
-use super::Scheduler;
+use super::{Event, Scheduler};
 
 /// A WAL is written before its commit is published, so the first look after an event often comes too early. Looks
 /// after 1, 2, 4 .. 64, 64 .. ms, for about a second, cost nanoseconds each and cover the fsync in between.
@@ -305,6 +305,9 @@ impl<D: HotDb> Scheduler<D> {
     pub fn finish_local(&mut self, id: DbId, done: LocalDone<D>, started: Tick, now: Tick) {
         let attached = done.db.is_some();
         self.hot.give_back(id, done.db);
+        if self.hot.has_shrunk() {
+            self.events.push(Event::Shrunk);
+        }
         let Some(record) = self.table.get_mut(id) else { return };
         record.flags.set(Flags::HOT, attached);
         record.flags.set(Flags::UNSETTLED, !attached && !done.settled);

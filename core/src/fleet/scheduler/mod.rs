@@ -77,6 +77,8 @@ pub enum Event {
     Returned(EntryId, std::path::PathBuf),
     /// A lane ended a run; whether it found something new.
     Ended(DbId, Lane, bool),
+    /// Far fewer databases are open than were.
+    Shrunk,
 }
 
 /// A row that is gone.
