@@ -48,6 +48,8 @@ mod server;
 mod server_clients;
 // The status page in a browser.
 mod status_page;
+// What a person at a terminal sees: progress bars, and log lines beside them.
+mod terminal;
 // What applications do to their WAL.
 mod wal;
 // Databases that come and go while it runs.

@@ -11,7 +11,7 @@ mod oss;
 mod s3;
 mod secrets;
 mod sftp;
-mod webdav;
+pub mod webdav;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -38,7 +38,7 @@ impl Backend {
     }
 
     /// A program with the environment of this storage.
-    fn equip(&self, program: Program) -> Program {
+    pub fn equip(&self, program: Program) -> Program {
         self.env.iter().fold(program, |program, (name, value)| program.with_env(name, value))
     }
 
@@ -51,7 +51,7 @@ impl Backend {
     }
 
     /// The replica table with this indentation, and quick syncs.
-    fn replica_at(&self, place: &str, indent: usize) -> String {
+    pub fn replica_at(&self, place: &str, indent: usize) -> String {
         let lines = format!("{}\nsync-interval: 20ms", (self.replica)(place).trim_end());
         lines.lines().map(|line| format!("{:indent$}{line}\n", "")).collect()
     }

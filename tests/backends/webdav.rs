@@ -10,13 +10,13 @@ use crate::harness::*;
 const PASSWORD: &str = "secret-password-of-the-test-server";
 
 /// One server for all tests of this process.
-fn server() -> Option<&'static Server> {
+pub fn server() -> Option<&'static Server> {
     static SERVER: OnceLock<Option<Server>> = OnceLock::new();
     SERVER.get_or_init(|| rclone_webdav(Some(("backup", PASSWORD)))).as_ref()
 }
 
 /// A directory of the server, reached at `address`.
-fn backend(address: impl ToString, directory: &'static str) -> Backend {
+pub fn backend(address: impl ToString, directory: &'static str) -> Backend {
     let address = address.to_string();
     let login =
         format!("type: webdav\nwebdav-url: http://{address}\nwebdav-username: backup\nwebdav-password: {PASSWORD}\n");

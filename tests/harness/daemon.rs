@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use super::program::spawn;
 use super::{Program, Sandbox, eventually, until};
@@ -27,10 +27,25 @@ impl Daemon {
         Self::start(program.command(sandbox, args), sandbox)
     }
 
-    pub fn start(mut command: std::process::Command, sandbox: &Sandbox) -> Self {
+    pub fn start(command: Command, sandbox: &Sandbox) -> Self {
+        let (log, file) = Self::new_log(sandbox);
+        Self::with_streams(command, log, file.try_clone().unwrap(), file)
+    }
+
+    /// With standard error elsewhere; the log has standard output.
+    pub fn with_stderr(command: Command, sandbox: &Sandbox, stderr: impl Into<Stdio>) -> Self {
+        let (log, file) = Self::new_log(sandbox);
+        Self::with_streams(command, log, file, stderr)
+    }
+
+    fn new_log(sandbox: &Sandbox) -> (PathBuf, File) {
         let log = sandbox.fresh("daemon.log");
         let file = File::create(&log).unwrap();
-        command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
+        (log, file)
+    }
+
+    fn with_streams(mut command: Command, log: PathBuf, stdout: File, stderr: impl Into<Stdio>) -> Self {
+        command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         Self { child: spawn(&mut command), log, ended: None }
     }
 

@@ -14,6 +14,7 @@ mod program;
 mod reference;
 mod replica;
 mod sandbox;
+mod terminal;
 mod writer_child;
 
 pub use application::{Application, Engine, sqlite_shell};
@@ -28,6 +29,7 @@ pub use program::{Finished, Kind, Program};
 pub use reference::find as find_reference;
 pub use replica::{FileReplica, files_below};
 pub use sandbox::Sandbox;
+pub use terminal::Terminal;
 
 /// Leaves the test when the subject is the reference, saying which promise of ours it does not make.
 macro_rules! ours_only {

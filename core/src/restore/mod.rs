@@ -234,6 +234,7 @@ async fn restore_and(
     };
     let txid = applied.header.max_txid;
     finish(temporary, file, options.integrity, move |file| prepare(file, txid)).await?;
+    progress.finish();
     Ok(Restored { txid, files: applied.files })
 }
 
@@ -260,6 +261,7 @@ async fn restore_v3_quietly(
     let mut temporary = output.create()?;
     let file = v3::apply_v3(source, plan, &mut temporary, options.parallelism, progress).await?;
     finish(temporary, file, options.integrity, |_| Ok(())).await?;
+    progress.finish();
     Ok(Restored { txid: Txid::NONE, files: plan.objects().count() })
 }
 

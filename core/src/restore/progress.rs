@@ -8,10 +8,14 @@ pub trait Progress: Send + Sync {
 
     /// `bytes` more have come. An attempt may succeed before all have: newer files can make older ones unnecessary.
     fn advance(&self, bytes: u64);
+
+    /// The database is there. Never comes if the restore fails.
+    fn finish(&self);
 }
 
 /// Tells nobody.
 impl Progress for () {
     fn begin(&self, _bytes: u64) {}
     fn advance(&self, _bytes: u64) {}
+    fn finish(&self) {}
 }

@@ -293,11 +293,12 @@ async fn a_change_of_page_size_with_pages_missing_is_refused() {
     assert!(matches!(error, RestoreError::Damaged { source: LtxError::PageSizeChanged { .. }, .. }), "{error}");
 }
 
-/// Bytes done, and how often an attempt began.
+/// Bytes done, and how often it was the end.
 #[derive(Default)]
 struct Counted {
     total: AtomicU64,
     done: AtomicU64,
+    finished: AtomicU64,
 }
 
 impl Progress for Counted {
@@ -308,6 +309,10 @@ impl Progress for Counted {
 
     fn advance(&self, bytes: u64) {
         self.done.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn finish(&self) {
+        self.finished.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -353,6 +358,7 @@ async fn large_files_are_fetched_in_pieces_each_once_and_decoded_on_several_thre
         assert!(fs::read(place.database()).expect("output") == database, "another database came out");
         assert_eq!(progress.total.into_inner(), plan.bytes());
         assert_eq!(progress.done.into_inner(), plan.bytes());
+        assert_eq!(progress.finished.into_inner(), 1);
         let opened = source.opened.lock().expect("lock");
         assert!(opened.iter().all(|&(.., len)| len <= 4 << 20));
         assert_eq!(opened.iter().map(|&(.., len)| len).sum::<u64>(), plan.bytes());

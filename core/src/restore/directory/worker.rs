@@ -179,6 +179,8 @@ impl Progress for Share<'_> {
     fn advance(&self, bytes: u64) {
         self.0.advance(bytes);
     }
+
+    fn finish(&self) {}
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

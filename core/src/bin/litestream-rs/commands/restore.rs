@@ -207,9 +207,7 @@ async fn restore_to(replica: &OpenReplica, options: &Options, path: &Path) -> an
     options.check_target()?;
     let how = RestoreOptions { parallelism: options.parallelism, integrity: options.integrity };
     let bar = ProgressBar::new(path);
-    let restored = replica.restore(options.target, &output, how, &bar).await;
-    bar.finish();
-    let restored = restored?;
+    let restored = replica.restore(options.target, &output, how, &bar).await?;
     report(replica, options, path, restored.txid, started)
 }
 
@@ -226,9 +224,8 @@ async fn follow(replica: &OpenReplica, options: &Options, path: &Path) -> anyhow
     let stop = async {
         signals.next().await;
     };
-    let followed = restore::follow(Arc::new(replica.client.clone()), path, how, &bar, stop).await;
-    bar.finish();
-    report(replica, options, path, followed?, started)
+    let txid = restore::follow(Arc::new(replica.client.clone()), path, how, &bar, stop).await?;
+    report(replica, options, path, txid, started)
 }
 
 /// What was restored, for `-json`; without it, success is silent.

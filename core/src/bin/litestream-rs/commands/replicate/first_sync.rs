@@ -2,10 +2,9 @@
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use litestream_core::fleet::Fleet;
 
 use crate::terminal;
@@ -24,7 +23,7 @@ pub struct FirstSync {
 impl FirstSync {
     /// Shows the first sync until it is complete, then nothing for ever. To be dropped when something else happens.
     pub async fn show(fleet: &Fleet) -> Infallible {
-        if io::stderr().is_terminal() {
+        if terminal::shows_bars() {
             tokio::time::sleep(PATIENCE).await;
             let mut shown: Option<FirstSync> = None;
             loop {
@@ -47,10 +46,7 @@ impl FirstSync {
     }
 
     fn new() -> FirstSync {
-        let bar = terminal::bars().add(ProgressBar::no_length().with_prefix("first sync"));
-        if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} databases {msg}") {
-            bar.set_style(style);
-        }
+        let bar = terminal::bar("{prefix} {wide_bar} {pos}/{len} databases {msg}").with_prefix("first sync");
         FirstSync { bar }
     }
 }

@@ -1,16 +1,15 @@
 //! One bar for a whole directory: databases done and left, their rate, and the bytes.
 
-use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar as Bar, ProgressStyle};
+use indicatif::ProgressBar as Bar;
 use litestream_core::clock;
 use litestream_core::restore::{DirectoryProgress, Outcome};
 
 use crate::{output, terminal};
 
-/// The bar. Nothing where stderr is no terminal.
+/// The bar.
 pub struct DirectoryBar {
     bar: Bar,
     started: Instant,
@@ -21,18 +20,9 @@ pub struct DirectoryBar {
 impl DirectoryBar {
     /// Of so many databases.
     pub fn new(databases: usize) -> DirectoryBar {
-        let bar = if io::stderr().is_terminal() {
-            let style =
-                ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} databases {per_sec} {msg} {eta}");
-            let bar = terminal::bars().add(Bar::new(databases as u64));
-            if let Ok(style) = style {
-                bar.set_style(style);
-            }
-            bar.enable_steady_tick(Duration::from_millis(200));
-            bar
-        } else {
-            Bar::hidden()
-        };
+        let bar = terminal::bar("{wide_bar} {human_pos}/{human_len} databases {per_sec} {msg} {eta}");
+        bar.set_length(databases as u64);
+        bar.enable_steady_tick(Duration::from_millis(200));
         DirectoryBar { bar, started: clock::monotonic(), bytes: AtomicU64::new(0), failed: AtomicU64::new(0) }
     }
 
