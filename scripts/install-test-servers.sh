@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the servers that tests run against, into a cache outside the clone: SeaweedFS (S3), rclone
-# (S3, WebDAV, SFTP), Azurite (Azure), a GCS emulator, NATS, and OpenSSH from Debian; and Chromium, which opens the status
-# page. Quick where all are there.
+# (S3, WebDAV, SFTP), Azurite (Azure), a GCS emulator, NATS, and OpenSSH from Debian; Chromium, which opens the status
+# page; and systemd-analyze, which reads the unit. Quick where all are there.
 # Tests look into that cache, or into $LITESTREAM_TEST_SERVERS, and then on PATH; see tests/servers.
 # Every server is tried; the exit status is 1 if one could not be had.
 set -uo pipefail
@@ -38,7 +38,9 @@ from_npm() {
 
 from_debian() {
     # The SSH server is only started by tests, on a free port of the loopback address.
-    { [ -x /usr/sbin/sshd ] || debian openssh-server; } && { command -v openssl >/dev/null || debian openssl; }
+    { [ -x /usr/sbin/sshd ] || debian openssh-server; } && { command -v openssl >/dev/null || debian openssl; } &&
+        # Only judges the unit file; the unit names kill.
+        { command -v systemd-analyze >/dev/null && [ -x /bin/kill ] || debian systemd procps; }
 }
 
 browser() {

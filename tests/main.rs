@@ -46,6 +46,8 @@ mod restore;
 mod server;
 // Clients that go away, and what a database leaves behind.
 mod server_clients;
+// The unit for systemd.
+mod service;
 // The status page in a browser.
 mod status_page;
 // What a person at a terminal sees: progress bars, and log lines beside them.
