@@ -3,28 +3,33 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::fleet::{DatabaseStatus, StatusRow};
 
 use super::Control;
 use super::answer::Answer;
 
-#[derive(Serialize)]
-pub(super) struct List {
-    databases: Vec<Listed>,
+/// Every database.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct List {
+    /// By path.
+    pub databases: Vec<Listed>,
 }
 
-#[derive(Serialize)]
-struct Listed {
-    path: String,
+/// One of them.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Listed {
+    /// Of its file.
+    pub path: String,
     /// One of the three words clients of the reference know.
-    status: &'static str,
+    pub status: String,
+    /// RFC 3339; none before the first.
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_sync_at: Option<String>,
+    pub last_sync_at: Option<String>,
     /// Why it is not as well as the status sounds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    pub error: Option<String>,
 }
 
 pub(super) async fn list(State(control): State<Arc<Control>>) -> Answer<List> {
@@ -43,7 +48,7 @@ fn listed(row: StatusRow) -> Listed {
     let time = |seconds: u32| jiff::Timestamp::from_second(i64::from(seconds)).unwrap_or_default().to_string();
     Listed {
         path: row.path.to_string_lossy().into_owned(),
-        status,
+        status: status.to_owned(),
         last_sync_at: row.last_sync.map(time),
         error: row.error,
     }

@@ -44,6 +44,17 @@ use crate::fleet::{DatabaseStatus, Fleet};
 use crate::metrics::FleetReading;
 use crate::plugin::ByteBudget;
 
+/// What the socket answers, for both ends of it.
+pub mod answers {
+    pub use super::info::Info;
+    pub use super::lifecycle::Done;
+    pub use super::list::{List, Listed};
+    pub use super::register::RegisterAnswer;
+    pub use super::status::{Database, Refused, Status, Totals};
+    pub use super::sync::SyncAnswer;
+    pub use super::why::{Job, Why, Work};
+}
+
 pub use listener::Server;
 pub use metrics::{BindAddress, NoPort};
 pub use register::Registrar;

@@ -117,10 +117,13 @@ struct RegisterRequest {
     replica_url: Option<String>,
 }
 
-#[derive(Serialize)]
-pub(super) struct RegisterAnswer {
-    status: &'static str,
-    path: String,
+/// What became of a registration.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct RegisterAnswer {
+    /// `registered` or `already_registered`.
+    pub status: String,
+    /// Of its file.
+    pub path: String,
 }
 
 pub(super) async fn register(
@@ -151,5 +154,5 @@ pub(super) async fn register(
         NotRegistered::Fleet(_) => Refusal::internal(error),
     })?;
     let status = if added { "registered" } else { "already_registered" };
-    Ok(Answer(RegisterAnswer { status, path: path.to_string_lossy().into_owned() }))
+    Ok(Answer(RegisterAnswer { status: status.to_owned(), path: path.to_string_lossy().into_owned() }))
 }

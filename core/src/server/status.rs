@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::fleet::{Standing, StatusRow, Summary};
 
@@ -16,47 +16,63 @@ use super::request;
 /// How far a replica may be behind if the request does not say.
 const BEHIND: f64 = 10.0;
 
-/// What the command `status` shows of a daemon.
-#[derive(Serialize)]
-pub(super) struct Status {
-    totals: Totals,
+/// How all databases fare.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Status {
+    /// Over all of them.
+    pub totals: Totals,
+    /// As many as were asked for, those that lag most first.
+    pub databases: Vec<Database>,
     /// As many as were asked for.
-    databases: Vec<Database>,
-    /// As many as were asked for.
-    not_replicated: Vec<Refused>,
+    pub not_replicated: Vec<Refused>,
 }
 
-#[derive(Serialize)]
-struct Totals {
-    databases: usize,
-    replicating: usize,
-    idle: usize,
-    behind: usize,
-    behind_seconds: f64,
-    quarantined: usize,
-    starting: usize,
-    stopped: usize,
-    missing: usize,
-    removing: usize,
-    not_replicated: usize,
-    unprotected: usize,
+/// How many databases stand how; see [`Standing`].
+#[derive(Debug, Deserialize, Serialize)]
+#[allow(missing_docs, reason = "each is the number of its name")]
+pub struct Totals {
+    pub databases: usize,
+    pub replicating: usize,
+    pub idle: usize,
+    pub behind: usize,
+    /// No count: further than this is `behind`.
+    pub behind_seconds: f64,
+    pub quarantined: usize,
+    pub starting: usize,
+    pub stopped: usize,
+    pub missing: usize,
+    pub removing: usize,
+    /// Found, and not taken.
+    pub not_replicated: usize,
+    /// Not on their replicas, or too far behind.
+    pub unprotected: usize,
 }
 
-#[derive(Serialize)]
-struct Database {
-    path: String,
-    state: &'static str,
-    lag_seconds: f64,
-    txid: String,
-    replica_txid: String,
+/// How one database fares.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Database {
+    /// Of its file.
+    pub path: String,
+    /// Its [`Standing`].
+    pub state: String,
+    /// How far its replica is behind.
+    pub lag_seconds: f64,
+    /// Here.
+    pub txid: String,
+    /// There.
+    pub replica_txid: String,
+    /// What failed last, if it has not been done since.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    pub error: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Refused {
-    path: String,
-    reason: String,
+/// A file that was found and is not replicated.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Refused {
+    /// Of the file.
+    pub path: String,
+    /// In a sentence.
+    pub reason: String,
 }
 
 pub(super) async fn status(
@@ -101,7 +117,7 @@ fn shown(summary: Summary, allowed: Duration, limit: usize) -> Status {
 fn database((standing, row): (Standing, StatusRow)) -> Database {
     Database {
         path: lossy(&row.path),
-        state: standing.as_str(),
+        state: standing.as_str().to_owned(),
         lag_seconds: row.lag.as_secs_f64(),
         txid: row.txid.to_string(),
         replica_txid: row.replica_txid.to_string(),

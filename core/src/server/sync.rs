@@ -20,12 +20,17 @@ struct SyncRequest {
     timeout: Option<i64>,
 }
 
-#[derive(Serialize)]
-pub(super) struct SyncAnswer {
-    status: &'static str,
-    path: String,
-    txid: u64,
-    replicated_txid: u64,
+/// How far a database is after its sync.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct SyncAnswer {
+    /// `synced`, `synced_local` or `no_change`.
+    pub status: String,
+    /// Of its file.
+    pub path: String,
+    /// Here.
+    pub txid: u64,
+    /// On the replica.
+    pub replicated_txid: u64,
 }
 
 pub(super) async fn sync(State(control): State<Arc<Control>>, body: Bytes) -> Result<Answer<SyncAnswer>, Refusal> {
@@ -38,7 +43,7 @@ pub(super) async fn sync(State(control): State<Arc<Control>>, body: Bytes) -> Re
         Err(_) => return Err(Refusal::internal(format!("not done within {limit:?}; the sync goes on"))),
     };
     Ok(Answer(SyncAnswer {
-        status: status(&synced),
+        status: status(&synced).to_owned(),
         path: path.to_string_lossy().into_owned(),
         txid: synced.txid.0,
         replicated_txid: synced.replica_txid.0,

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::Control;
 use super::answer::{Answer, Refusal};
+use super::lifecycle::Done;
 use super::request;
 
 #[derive(Deserialize)]
@@ -16,17 +17,7 @@ struct UnregisterRequest {
     timeout: Option<i64>,
 }
 
-#[derive(Serialize)]
-pub(super) struct UnregisterAnswer {
-    status: &'static str,
-    path: String,
-    txid: u64,
-}
-
-pub(super) async fn unregister(
-    State(control): State<Arc<Control>>,
-    body: Bytes,
-) -> Result<Answer<UnregisterAnswer>, Refusal> {
+pub(super) async fn unregister(State(control): State<Arc<Control>>, body: Bytes) -> Result<Answer<Done>, Refusal> {
     let request: UnregisterRequest = request::body(&body)?;
     let path = request::path(request.path.as_deref(), &control.environment)?;
     let (doing, at, patience) = (Arc::clone(&control), path.clone(), request::timeout(request.timeout));
@@ -39,5 +30,5 @@ pub(super) async fn unregister(
     let last = last.await.map_err(Refusal::internal)?;
     let last = last.map_err(|error| Refusal::internal(format!("failed to unregister database: {error}")))?;
     let (status, txid) = last.map_or(("already_unregistered", 0), |txid| ("unregistered", txid.0));
-    Ok(Answer(UnregisterAnswer { status, path: path.to_string_lossy().into_owned(), txid }))
+    Ok(Answer(Done { status: status.to_owned(), path: path.to_string_lossy().into_owned(), txid }))
 }

@@ -1,6 +1,6 @@
 //! `info`: which daemon is running.
 
-use serde::{Deserialize, Serialize};
+use litestream_core::server::answers::Info;
 
 use super::JSON;
 use crate::args::{Args, Command, Example};
@@ -23,15 +23,6 @@ pub const COMMAND: Command = Command {
     ],
     run,
 };
-
-#[derive(Deserialize, Serialize)]
-struct Info {
-    version: String,
-    pid: u32,
-    uptime_seconds: u64,
-    started_at: String,
-    database_count: usize,
-}
 
 fn run(args: &Args) -> anyhow::Result<Exit> {
     commands::no_positionals(args)?;

@@ -1,6 +1,6 @@
 //! `list`: what a running daemon replicates.
 
-use serde::{Deserialize, Serialize};
+use litestream_core::server::answers::{List, Listed};
 
 use super::JSON;
 use crate::args::{Args, Command, Example};
@@ -24,21 +24,6 @@ pub const COMMAND: Command = Command {
     ],
     run,
 };
-
-#[derive(Deserialize, Serialize)]
-struct List {
-    databases: Vec<Listed>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Listed {
-    path: String,
-    status: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_sync_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
 
 fn run(args: &Args) -> anyhow::Result<Exit> {
     commands::no_positionals(args)?;

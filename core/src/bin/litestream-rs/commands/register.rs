@@ -1,6 +1,7 @@
 //! `register`: gives a running daemon another database.
 
-use serde::{Deserialize, Serialize};
+use litestream_core::server::answers::RegisterAnswer;
+use serde::Serialize;
 
 use super::JSON;
 use crate::args::{Args, Command, Example, Flag, Kind};
@@ -47,12 +48,6 @@ struct Request {
     replica_url: String,
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    status: String,
-    path: String,
-}
-
 #[derive(Serialize)]
 struct Shown {
     status: String,
@@ -67,7 +62,7 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
     let replica = replica.ok_or_else(|| UsageError::with_try("-replica is required", EXAMPLE))?.to_owned();
     let daemon = Daemon::of(args, &TIMEOUT)?;
     let request = Request { path: control::text(&path), replica_url: replica.clone() };
-    let answer: Answer = daemon.post("register", &request)?;
+    let answer: RegisterAnswer = daemon.post("register", &request)?;
     let shown = Shown { status: answer.status, db_path: answer.path, replica, socket: daemon.socket };
     if args.switch(&JSON) {
         output::print_json(&shown)?;

@@ -1,6 +1,7 @@
 //! `stop`: has a running daemon leave a database alone. Also the form of the answer that `start` shares.
 
-use serde::{Deserialize, Serialize};
+use litestream_core::server::answers::Done;
+use serde::Serialize;
 
 use super::JSON;
 use crate::args::{Args, Command, Example};
@@ -31,13 +32,6 @@ struct Request {
     timeout: i64,
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    status: String,
-    path: String,
-    txid: u64,
-}
-
 #[derive(Serialize)]
 struct Shown<'a> {
     status: String,
@@ -55,7 +49,7 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
 pub fn set(args: &Args, name: &str, state: &str) -> anyhow::Result<Exit> {
     let path = control::database(args, &format!("{name} /path/to/db"))?;
     let daemon = Daemon::with_any_timeout(args, &TIMEOUT);
-    let answer: Answer = daemon.post(name, &Request { path: control::text(&path), timeout: daemon.timeout })?;
+    let answer: Done = daemon.post(name, &Request { path: control::text(&path), timeout: daemon.timeout })?;
     let shown = Shown { status: answer.status, db_path: answer.path, state, txid: answer.txid, socket: daemon.socket };
     if args.switch(&JSON) {
         output::print_json(&shown)?;

@@ -1,7 +1,8 @@
 //! `sync`: has a running daemon sync a database now.
 
 use litestream_core::clock;
-use serde::{Deserialize, Serialize};
+use litestream_core::server::answers::SyncAnswer;
+use serde::Serialize;
 
 use super::JSON;
 use crate::args::{Args, Command, Example, Flag};
@@ -34,13 +35,6 @@ struct Request {
     timeout: i64,
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    path: String,
-    txid: u64,
-    replicated_txid: u64,
-}
-
 #[derive(Serialize)]
 struct Shown {
     db_path: String,
@@ -55,7 +49,7 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
     let daemon = Daemon::of(args, &TIMEOUT)?;
     let (wait, started) = (args.switch(&WAIT), clock::monotonic());
     let request = Request { path: control::text(&path), wait, timeout: daemon.timeout };
-    let answer: Answer = daemon.post("sync", &request)?;
+    let answer: SyncAnswer = daemon.post("sync", &request)?;
     let shown = Shown {
         db_path: answer.path,
         txid: answer.txid,

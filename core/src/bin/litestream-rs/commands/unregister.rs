@@ -1,6 +1,7 @@
 //! `unregister`: has a running daemon forget a database, after a last sync.
 
-use serde::{Deserialize, Serialize};
+use litestream_core::server::answers::Done;
+use serde::Serialize;
 
 use super::JSON;
 use crate::args::{Args, Command, Example, Flag};
@@ -33,13 +34,6 @@ struct Request {
     timeout: i64,
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    status: String,
-    path: String,
-    txid: u64,
-}
-
 #[derive(Serialize)]
 struct Shown {
     status: String,
@@ -62,7 +56,7 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
         return Ok(Exit::Success);
     }
     let request = Request { path: control::text(&path), timeout: daemon.timeout };
-    let answer: Answer = daemon.post("unregister", &request)?;
+    let answer: Done = daemon.post("unregister", &request)?;
     let shown = Shown { status: answer.status, db_path: answer.path, final_txid: answer.txid, socket: daemon.socket };
     if args.switch(&JSON) {
         output::print_json(&shown)?;

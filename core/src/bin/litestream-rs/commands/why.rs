@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use litestream_core::config::{Config, Environment};
 use litestream_core::db::MetaDir;
 use litestream_core::ltx::Txid;
-use serde::{Deserialize, Serialize};
+use litestream_core::server::answers::Why;
+use serde::Serialize;
 
 use super::JSON;
 use crate::args::{Args, Command, Example};
@@ -34,40 +35,6 @@ pub const COMMAND: Command = Command {
     run,
 };
 
-/// What the daemon says of a database.
-#[derive(Debug, Deserialize, Serialize)]
-struct Known {
-    path: String,
-    state: String,
-    replica: String,
-    txid: String,
-    replica_txid: String,
-    uploaded: bool,
-    attached: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_sync_at: Option<String>,
-    work: Vec<Work>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_job: Option<Job>,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-struct Work {
-    name: String,
-    running: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    due_in_seconds: Option<f64>,
-    failures: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-struct Job {
-    name: String,
-    due_at: String,
-}
-
 /// What there is to say of a database that no daemon answers for.
 #[derive(Debug, Serialize)]
 struct Unknown {
@@ -82,7 +49,7 @@ struct Unknown {
 fn run(args: &Args) -> anyhow::Result<Exit> {
     let path = control::database(args, "why /path/to/db")?;
     let daemon = Daemon::of(args, &SHORT_TIMEOUT)?;
-    let answer = daemon.get_of::<Known>("why", &path);
+    let answer = daemon.get_of::<Why>("why", &path);
     if let Ok(Ok(known)) = &answer {
         if args.switch(&JSON) {
             output::print_json(known)?;
@@ -105,7 +72,7 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
     Ok(Exit::Failure)
 }
 
-fn text_of(known: &Known) -> String {
+fn text_of(known: &Why) -> String {
     let mut lines = vec![("state", known.state.clone()), ("waits for", advice::waits_for(known))];
     let last = known.last_sync_at.as_deref().map_or_else(|| "never by this daemon".to_owned(), advice::with_age);
     lines.push(("last sync", last));

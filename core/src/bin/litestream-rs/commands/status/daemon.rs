@@ -1,7 +1,7 @@
 //! `status -socket`: how the databases of a running daemon fare, those that lag most first.
 
 use litestream_core::config::GoDuration;
-use serde::{Deserialize, Serialize};
+use litestream_core::server::answers::{Database, Status};
 
 use super::super::JSON;
 use super::{BEHIND, LIMIT};
@@ -10,46 +10,6 @@ use crate::control::{Daemon, SHORT_TIMEOUT};
 use crate::exit_code::Exit;
 use crate::failure::UsageError;
 use crate::output;
-
-#[derive(Deserialize, Serialize)]
-struct Status {
-    totals: Totals,
-    databases: Vec<Database>,
-    not_replicated: Vec<Refused>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Totals {
-    databases: usize,
-    replicating: usize,
-    idle: usize,
-    behind: usize,
-    behind_seconds: f64,
-    quarantined: usize,
-    starting: usize,
-    stopped: usize,
-    missing: usize,
-    removing: usize,
-    not_replicated: usize,
-    unprotected: usize,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Database {
-    path: String,
-    state: String,
-    lag_seconds: f64,
-    txid: String,
-    replica_txid: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Refused {
-    path: String,
-    reason: String,
-}
 
 /// Asks, prints, and judges.
 ///

@@ -1,12 +1,12 @@
 //! The sentences of `why`.
 
 use litestream_core::clock;
+use litestream_core::server::answers::{Why, Work};
 
-use super::{Known, Work};
 use crate::output;
 
 /// What stands between the database and its replica.
-pub fn waits_for(known: &Known) -> String {
+pub fn waits_for(known: &Why) -> String {
     match known.state.as_str() {
         "stopped" | "conflict" => return "an operator".to_owned(),
         "missing" => return "a file at its path".to_owned(),
@@ -26,7 +26,7 @@ pub fn waits_for(known: &Known) -> String {
 }
 
 /// `, 3 transactions behind`.
-pub fn behind(known: &Known) -> String {
+pub fn behind(known: &Why) -> String {
     let number = |text: &str| u64::from_str_radix(text, 16).unwrap_or(0);
     match number(&known.txid).saturating_sub(number(&known.replica_txid)) {
         0 if known.uploaded => String::new(),
@@ -62,7 +62,7 @@ pub fn until(time: &str) -> String {
 }
 
 /// The next step of a person, if there is one.
-pub fn what_to_do(known: &Known) -> String {
+pub fn what_to_do(known: &Why) -> String {
     let path = &known.path;
     match known.state.as_str() {
         "stopped" => format!("litestream-rs start {path}"),
