@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -14,7 +14,9 @@ const STEP: Duration = Duration::from_millis(2);
 struct State {
     refuses: AtomicBool,
     stopped: AtomicBool,
-    open: Mutex<Vec<TcpStream>>,
+    /// By the client's address: of a socket that is closed the system does not tell it any more.
+    open: Mutex<Vec<(SocketAddr, TcpStream)>>,
+    most_open: AtomicUsize,
 }
 
 pub(super) struct Listener {
@@ -36,6 +38,11 @@ impl Listener {
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The most connections that were open at once.
+    pub fn most_open(&self) -> usize {
+        self.state.most_open.load(Ordering::SeqCst)
     }
 
     /// Closes every open connection.
@@ -64,12 +71,24 @@ impl Drop for Listener {
 }
 
 impl State {
-    fn open(&self) -> MutexGuard<'_, Vec<TcpStream>> {
+    fn open(&self) -> MutexGuard<'_, Vec<(SocketAddr, TcpStream)>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn add(&self, client: SocketAddr, stream: TcpStream) {
+        let mut open = self.open();
+        open.push((client, stream));
+        self.most_open.fetch_max(open.len(), Ordering::SeqCst);
+    }
+
+    fn close(&self, client: SocketAddr) {
+        for (_, stream) in self.open().extract_if(.., |(open, _)| *open == client) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
     fn close_all(&self) {
-        for stream in self.open().drain(..) {
+        for (_, stream) in self.open().drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
@@ -94,13 +113,13 @@ where
             socket = bind(address).ok();
         }
         match socket.as_ref().map(TcpListener::accept) {
-            Some(Ok((client, _))) => take(client, state, serve),
+            Some(Ok((client, address))) => take(client, address, state, serve),
             _ => thread::sleep(STEP),
         }
     }
 }
 
-fn take<S>(client: TcpStream, state: &Arc<State>, serve: &Arc<S>)
+fn take<S>(client: TcpStream, address: SocketAddr, state: &Arc<State>, serve: &Arc<S>)
 where
     S: Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static,
 {
@@ -108,17 +127,10 @@ where
     // A system that gives no second handle closes the connection: one more fault, no less.
     let (Ok(()), Ok(handle)) = (client.set_nonblocking(false), client.try_clone()) else { return };
     let _ = client.set_nodelay(true);
-    let peer = handle.peer_addr().ok();
-    state.open().push(handle);
+    state.add(address, handle);
     thread::spawn(move || {
         // How a connection ends is the client's to judge.
         let _ = serve(client);
-        state.open().retain(|open| {
-            let is_other = open.peer_addr().ok() != peer;
-            if !is_other {
-                let _ = open.shutdown(Shutdown::Both);
-            }
-            is_other
-        });
+        state.close(address);
     });
 }

@@ -1,4 +1,4 @@
-//! A proxy on the loopback address that breaks connections on purpose, and counts the requests that pass.
+//! A proxy on the loopback address that breaks connections on purpose, and counts requests and connections.
 //!
 //! For HTTP it understands requests, so that faults meet chosen ones; for anything else ([`Proxy::tcp`]) a connection
 //! counts as one request without a name. TLS passes only as the latter.
@@ -78,6 +78,11 @@ impl Proxy {
     pub fn heal(&self) {
         self.plan.clear_faults();
         self.listener.refuse(false);
+    }
+
+    /// The most connections that clients had open at once so far.
+    pub fn most_open(&self) -> usize {
+        self.listener.most_open()
     }
 
     /// Every request so far.

@@ -76,6 +76,17 @@ fn requests_pass_unchanged_and_are_counted() {
 }
 
 #[test]
+fn the_most_connections_at_once_are_kept_in_mind() {
+    let proxy = Proxy::http(echo());
+    assert_eq!(proxy.most_open(), 0);
+    let mut streams = [connect(&proxy), connect(&proxy), connect(&proxy)];
+    assert!(streams.iter_mut().all(|stream| ask(stream, "GET", "").is_some()));
+    proxy.disconnect();
+    assert!(ask(&mut connect(&proxy), "GET", "").is_some());
+    assert_eq!(proxy.most_open(), 3);
+}
+
+#[test]
 fn an_answer_of_the_proxy_comes_as_often_as_told() {
     let proxy = Proxy::http(echo());
     let slow = Fault::slow_down(503, Duration::from_secs(7));
