@@ -73,7 +73,7 @@ impl Storage for Container {
         }
         let mut call = blob(Method::GET, request.key.to_utf8()?);
         let what = call.what.clone();
-        if let Some(wanted) = range::header(&request) {
+        if let Some(wanted) = range::header(&request)? {
             call = call.header("x-ms-range", &wanted)?;
         }
         if let Some(version) = &request.version {

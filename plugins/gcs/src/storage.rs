@@ -81,7 +81,7 @@ impl Storage for Bucket {
         let what = format!("GET {}", request.key);
         let target = Target::Content(request.key.to_utf8()?.to_owned());
         let mut call = Call::new(Method::GET, target, &what).query("alt", "media");
-        let wanted = range::header(&request);
+        let wanted = range::header(&request)?;
         if let Some(wanted) = &wanted {
             call = call.header("range", wanted)?;
         }

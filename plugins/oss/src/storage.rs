@@ -125,7 +125,7 @@ impl Storage for Bucket {
         }
         let mut call = object(Method::GET, request.key.to_utf8()?);
         let what = call.what.clone();
-        let wanted = range::header(&request);
+        let wanted = range::header(&request)?;
         if let Some(wanted) = &wanted {
             // Without the second the service answers a range past the end with the whole object.
             call = call.header("range", wanted)?.header("x-oss-range-behavior", "standard")?;

@@ -105,7 +105,7 @@ impl Storage for Bucket {
         }
         let what = format!("GET {}", request.key);
         let mut call = object(Method::GET, request.key.to_utf8()?).headers(&self.encryption.on_content);
-        let wanted = range::header(&request);
+        let wanted = range::header(&request)?;
         if let Some(wanted) = &wanted {
             call = call.header("range", wanted)?;
         }

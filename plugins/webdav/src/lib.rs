@@ -4,7 +4,7 @@ mod client;
 mod config;
 mod directories;
 mod error;
-mod range;
+mod held;
 mod storage;
 mod upload;
 mod xml;

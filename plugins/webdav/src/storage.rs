@@ -13,11 +13,12 @@ use litestream_sdk::{
     Body, Capability, Context, ListRequest, ObjectInfo, ObjectKey, Pages, ReadRequest, Result, Storage, StorageError,
     Time, Timestamp, WriteRequest, async_trait,
 };
+use litestream_sdk_http::range;
 
 use crate::client::{Call, Client};
 use crate::config::WebdavOptions;
 use crate::directories::{Known, Walk};
-use crate::range::{self, Held};
+use crate::held::{Held, held};
 use crate::upload::{path_of, upload};
 
 /// Files deleted in one call, and at once.
@@ -71,7 +72,7 @@ impl Storage for Webdav {
         }
         let answer =
             self.client.send(call.header("accept-encoding", HeaderValue::from_static("identity")), &[416]).await?;
-        let held = range::held(&request, answer.status().as_u16(), answer.headers())?;
+        let held = held(&request, answer.status().as_u16(), answer.headers())?;
         let info = held.size.map(|size| ObjectInfo::new(request.key.clone(), size, modified(answer.headers())));
         if held.len == Some(0) {
             return Ok((info, Body::empty()));

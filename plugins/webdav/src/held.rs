@@ -1,18 +1,8 @@
-//! Which bytes of an object an answer holds, and which of them were asked for.
+//! Which bytes of an object an answer holds, and which of them were asked for: a server may not know ranges.
 
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
 use litestream_sdk::{ErrorKind, ReadRequest, Result, StorageError};
-
-/// What to ask for: `None` for everything.
-pub(crate) fn header(request: &ReadRequest) -> Result<Option<String>> {
-    let Some(len) = request.len else {
-        return Ok((request.offset > 0).then(|| format!("bytes={}-", request.offset)));
-    };
-    // The caller has dealt with a length of 0.
-    let last = request.offset.checked_add(len).and_then(|end| end.checked_sub(1)).ok_or_else(|| past_end(request))?;
-    Ok(Some(format!("bytes={}-{last}", request.offset)))
-}
+use litestream_sdk_http::range::{content_length, first_byte, past_end, size_behind_range};
 
 /// What an answer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +20,10 @@ pub(crate) struct Held {
 /// # Errors
 /// INVALID_INPUT if the object ends before the range does.
 pub(crate) fn held(request: &ReadRequest, status: u16, headers: &HeaderMap) -> Result<Held> {
-    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
     let (first, size) = match status {
-        200 => (0, text(CONTENT_LENGTH).and_then(|length| length.parse().ok())),
+        200 => (0, content_length(headers)),
         206 => {
-            let Some((Some(first), size)) = text(CONTENT_RANGE).and_then(parse) else {
+            let Some(first) = first_byte(headers) else {
                 let message = format!("GET {}: the answer does not say which bytes it holds", request.key);
                 return Err(StorageError::new(ErrorKind::TRANSIENT, message));
             };
@@ -42,11 +31,11 @@ pub(crate) fn held(request: &ReadRequest, status: u16, headers: &HeaderMap) -> R
                 let message = format!("GET {}: the answer holds other bytes than were asked for", request.key);
                 return Err(StorageError::new(ErrorKind::TRANSIENT, message));
             }
-            (first, size)
+            (first, size_behind_range(headers))
         }
         // Only an open range may begin at the end.
         _ => {
-            let size = text(CONTENT_RANGE).and_then(parse).and_then(|(_, size)| size);
+            let size = size_behind_range(headers);
             let at_end = request.len.is_none() && size == Some(request.offset);
             return if at_end { Ok(Held { skip: 0, len: Some(0), size }) } else { Err(past_end(request)) };
         }
@@ -60,19 +49,9 @@ pub(crate) fn held(request: &ReadRequest, status: u16, headers: &HeaderMap) -> R
     Ok(Held { skip: request.offset - first, len: wanted, size })
 }
 
-/// First byte and whole size: `bytes 0-9/100`, `bytes */100`, `bytes 0-9/*`.
-fn parse(text: &str) -> Option<(Option<u64>, Option<u64>)> {
-    let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
-    let first = range.split_once('-').map(|(first, _)| first.trim().parse()).transpose().ok()?;
-    Some((first, size.trim().parse().ok()))
-}
-
-pub(crate) fn past_end(request: &ReadRequest) -> StorageError {
-    StorageError::invalid_input(format!("{}: the range ends after the object", request.key))
-}
-
 #[cfg(test)]
 mod tests {
+    use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
     use litestream_sdk::ObjectKey;
 
     use super::*;
@@ -85,19 +64,6 @@ mod tests {
 
     fn answer(request: &ReadRequest, status: u16, name: http::HeaderName, value: &str) -> Option<Held> {
         held(request, status, &HeaderMap::from_iter([(name, value.parse().unwrap())])).ok()
-    }
-
-    #[test]
-    fn the_question_is_exact() {
-        for (offset, len, text) in [
-            (0, None, None),
-            (5, None, Some("bytes=5-")),
-            (0, Some(1), Some("bytes=0-0")),
-            (5, Some(10), Some("bytes=5-14")),
-        ] {
-            assert_eq!(header(&asked(offset, len)).unwrap().as_deref(), text);
-        }
-        assert!(header(&asked(u64::MAX, Some(2))).is_err());
     }
 
     #[test]
