@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use litestream_test_servers::{AZURITE_ACCOUNT, AZURITE_KEY, Proxy, Server, azurite};
+use litestream_test_servers::{AZURITE_ACCOUNT, AZURITE_KEY, Server, azurite};
 
 use super::{Backend, a_directory_is_lost_and_restored, faults, interop};
 use crate::harness::*;
@@ -40,22 +40,20 @@ fn a_directory_of_databases_survives_the_loss_of_everything_local() {
 
 #[test]
 fn the_reference_restores_and_continues_ours() {
-    let (Some(server), reference) = (server(), reference_or_skip!()) else { return };
-    interop::the_reference_restores_and_continues_ours(&backend(server.address(), "ours"), &reference, "");
+    let Some(server) = server() else { return };
+    interop::the_reference_restores_and_continues_ours(&backend(server.address(), "ours"), "");
 }
 
 #[test]
 fn we_restore_and_continue_the_references() {
-    let (Some(server), reference) = (server(), reference_or_skip!()) else { return };
-    interop::we_restore_and_continue_the_references(&backend(server.address(), "theirs"), &reference);
+    let Some(server) = server() else { return };
+    interop::we_restore_and_continue_the_references(&backend(server.address(), "theirs"));
 }
 
 #[test]
 fn a_store_that_fails_is_waited_for_without_a_restart() {
     let Some(server) = server() else { return };
-    let proxy = Proxy::http(server.address());
-    let (through_proxy, direct) = (backend(proxy.address(), "faults"), backend(server.address(), "faults"));
-    faults::a_store_that_fails_is_waited_for(&proxy, &through_proxy, &direct, "PUT");
+    faults::a_store_that_fails_is_waited_for(&server.address(), |address| backend(address, "faults"), "PUT");
 }
 
 /// The key and a signature are in no log at the finest level, in no error, and in no description of the configuration.

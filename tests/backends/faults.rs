@@ -1,7 +1,8 @@
 //! A storage that fails for a while: the program waits, goes on by itself, and nothing is lost or half there.
 //!
 //! A store behind HTTP fails request by request ([`a_store_that_fails_is_waited_for`]), any other one connection by
-//! connection ([`a_connection_that_breaks_is_waited_for`]).
+//! connection ([`a_connection_that_breaks_is_waited_for`]). Both get the address of the server, and what makes a backend
+//! of an address: the server's own, or that of the proxy in front of it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,18 +18,19 @@ const COMMITS: i64 = 10;
 const LARGE: usize = 200_000;
 
 /// One watched database whose storage is reached through a proxy; `direct` goes past it.
-struct Scene<'a> {
+struct Scene {
     sandbox: Sandbox,
     database: PathBuf,
     plugins: String,
-    proxy: &'a Proxy,
-    through_proxy: &'a Backend,
-    direct: &'a Backend,
+    proxy: Proxy,
+    through_proxy: Backend,
+    direct: Backend,
 }
 
-impl<'a> Scene<'a> {
-    fn new(proxy: &'a Proxy, through_proxy: &'a Backend, direct: &'a Backend) -> Self {
+impl Scene {
+    fn new(proxy: Proxy, server: &str, backend: impl Fn(String) -> Backend) -> Self {
         let sandbox = Sandbox::new();
+        let (through_proxy, direct) = (backend(proxy.address().to_string()), backend(server.to_owned()));
         let (database, plugins) = (sandbox.database("data/app.db"), direct.plugin_dir(&sandbox));
         Self { sandbox, database, plugins, proxy, through_proxy, direct }
     }
@@ -62,7 +64,7 @@ impl<'a> Scene<'a> {
     fn replicated_up_to(&self, daemon: &mut Daemon, head: i64) {
         daemon.wait_until(&format!("commit {head} on the replica"), |_| {
             // At every moment a restore gives a state that was, or says that there is none yet.
-            self.restore(self.direct).is_some_and(|copy| check_ledger(&copy, "load", 0) >= head)
+            self.restore(&self.direct).is_some_and(|copy| check_ledger(&copy, "load", 0) >= head)
         });
     }
 
@@ -89,7 +91,7 @@ impl<'a> Scene<'a> {
     /// The whole of it comes back in spite of this fault.
     fn restore_in_spite_of(&self, rule: Rule) {
         self.proxy.plant(rule);
-        let restored = self.restore(self.through_proxy).expect("a restore that goes on after a fault");
+        let restored = self.restore(&self.through_proxy).expect("a restore that goes on after a fault");
         assert!(!self.proxy.is_waiting(), "the fault was met");
         assert_same(&self.database, &restored);
         self.proxy.heal();
@@ -98,8 +100,8 @@ impl<'a> Scene<'a> {
 
 /// Cut uploads, refusals with a time to come back, lost answers, trickling bodies, nobody at home, and no access; then the
 /// same on the way back. Uploads are requests of this method, reads are `GET`s of a target that holds `.ltx`.
-pub fn a_store_that_fails_is_waited_for(proxy: &Proxy, through_proxy: &Backend, direct: &Backend, upload: &str) {
-    let scene = Scene::new(proxy, through_proxy, direct);
+pub fn a_store_that_fails_is_waited_for(server: &str, backend: impl Fn(String) -> Backend, upload: &str) {
+    let scene = Scene::new(Proxy::http(server), server, backend);
     let mut daemon = scene.replicate();
     let head = scene.write();
     scene.replicated_up_to(&mut daemon, head);
@@ -129,8 +131,8 @@ pub fn a_store_that_fails_is_waited_for(proxy: &Proxy, through_proxy: &Backend, 
 }
 
 /// Connections that break in the middle of a large object or trickle, and nobody at home; then the same on the way back.
-pub fn a_connection_that_breaks_is_waited_for(proxy: &Proxy, through_proxy: &Backend, direct: &Backend) {
-    let scene = Scene::new(proxy, through_proxy, direct);
+pub fn a_connection_that_breaks_is_waited_for(server: &str, backend: impl Fn(String) -> Backend) {
+    let scene = Scene::new(Proxy::tcp(server), server, backend);
     let mut daemon = scene.replicate();
     let head = scene.write();
     scene.replicated_up_to(&mut daemon, head);

@@ -1,9 +1,8 @@
 //! Google Cloud Storage, on its emulator, which knows one bucket and serves one connection at a time.
 
-use litestream_test_servers::{Proxy, gcs_emulator};
+use litestream_test_servers::gcs_emulator;
 
 use super::{Backend, a_directory_is_lost_and_restored, faults, interop};
-use crate::harness::*;
 
 const BUCKET: &str = "replicas";
 
@@ -25,20 +24,18 @@ fn a_directory_of_databases_survives_the_loss_of_everything_local() {
 
 #[test]
 fn the_reference_restores_and_continues_ours() {
-    let (Some(server), reference) = (gcs_emulator(BUCKET), reference_or_skip!()) else { return };
-    interop::the_reference_restores_and_continues_ours(&backend(server.address()), &reference, "");
+    let Some(server) = gcs_emulator(BUCKET) else { return };
+    interop::the_reference_restores_and_continues_ours(&backend(server.address()), "");
 }
 
 #[test]
 fn we_restore_and_continue_the_references() {
-    let (Some(server), reference) = (gcs_emulator(BUCKET), reference_or_skip!()) else { return };
-    interop::we_restore_and_continue_the_references(&backend(server.address()), &reference);
+    let Some(server) = gcs_emulator(BUCKET) else { return };
+    interop::we_restore_and_continue_the_references(&backend(server.address()));
 }
 
 #[test]
 fn a_store_that_fails_is_waited_for_without_a_restart() {
     let Some(server) = gcs_emulator(BUCKET) else { return };
-    let proxy = Proxy::http(server.address());
-    let (through_proxy, direct) = (backend(proxy.address()), backend(server.address()));
-    faults::a_store_that_fails_is_waited_for(&proxy, &through_proxy, &direct, "POST");
+    faults::a_store_that_fails_is_waited_for(&server.address(), backend, "POST");
 }

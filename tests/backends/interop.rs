@@ -77,11 +77,11 @@ fn take_turns(backend: &Backend, first: &Program, second: &Program, extra: &str)
 }
 
 /// The reference restores what we wrote, continues it, and we restore that.
-pub fn the_reference_restores_and_continues_ours(backend: &Backend, reference: &Program, extra: &str) {
-    take_turns(backend, &Program::ours(), reference, extra);
+pub fn the_reference_restores_and_continues_ours(backend: &Backend, extra: &str) {
+    take_turns(backend, &Program::ours(), &reference_or_skip!(), extra);
 }
 
 /// We restore what the reference wrote, continue it, and it restores that.
-pub fn we_restore_and_continue_the_references(backend: &Backend, reference: &Program) {
-    take_turns(backend, reference, &Program::ours(), "");
+pub fn we_restore_and_continue_the_references(backend: &Backend) {
+    take_turns(backend, &reference_or_skip!(), &Program::ours(), "");
 }

@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use litestream_test_servers::{Proxy, Server, nats, nats_with_login};
+use litestream_test_servers::{Server, nats, nats_with_login};
 
 use super::{Backend, a_directory_is_lost_and_restored, faults, interop, secrets};
 use crate::harness::*;
@@ -51,22 +51,20 @@ fn a_directory_of_databases_survives_the_loss_of_everything_local() {
 
 #[test]
 fn the_reference_restores_and_continues_ours() {
-    let (Some(server), reference) = (server(), reference_or_skip!()) else { return };
-    interop::the_reference_restores_and_continues_ours(&single(server, "ours"), &reference, "");
+    let Some(server) = server() else { return };
+    interop::the_reference_restores_and_continues_ours(&single(server, "ours"), "");
 }
 
 #[test]
 fn we_restore_and_continue_a_replica_of_the_reference() {
-    let (Some(server), reference) = (server(), reference_or_skip!()) else { return };
-    interop::we_restore_and_continue_the_references(&single(server, "theirs"), &reference);
+    let Some(server) = server() else { return };
+    interop::we_restore_and_continue_the_references(&single(server, "theirs"));
 }
 
 #[test]
 fn a_server_that_fails_is_waited_for_without_a_restart() {
     let Some(server) = server() else { return };
-    let proxy = Proxy::tcp(server.address());
-    let (through_proxy, direct) = (shared(proxy.address(), "faults"), shared(server.address(), "faults"));
-    faults::a_connection_that_breaks_is_waited_for(&proxy, &through_proxy, &direct);
+    faults::a_connection_that_breaks_is_waited_for(&server.address(), |address| shared(address, "faults"));
 }
 
 /// In the build that users have: beside the other plugins, and encrypted.

@@ -1,9 +1,8 @@
 //! Alibaba Cloud OSS, on a fake: what the reference's own client makes of it says how good the fake is.
 
-use litestream_test_servers::{OSS_BUCKET, OSS_KEY, OSS_REGION, OSS_SECRET, Proxy, oss_fake};
+use litestream_test_servers::{OSS_BUCKET, OSS_KEY, OSS_REGION, OSS_SECRET, oss_fake};
 
 use super::{Backend, a_directory_is_lost_and_restored, faults, interop, secrets};
-use crate::harness::*;
 
 /// The bucket of a fake at this address.
 fn backend(address: impl ToString) -> Backend {
@@ -30,22 +29,18 @@ fn a_directory_of_databases_survives_the_loss_of_everything_local() {
 
 #[test]
 fn the_reference_restores_and_continues_a_replica_in_the_hex_layout() {
-    let reference = reference_or_skip!();
-    interop::the_reference_restores_and_continues_ours(&backend(oss_fake().address()), &reference, "layout: hex");
+    interop::the_reference_restores_and_continues_ours(&backend(oss_fake().address()), "layout: hex");
 }
 
 #[test]
 fn we_restore_and_continue_a_replica_of_the_reference() {
-    let reference = reference_or_skip!();
-    interop::we_restore_and_continue_the_references(&backend(oss_fake().address()), &reference);
+    interop::we_restore_and_continue_the_references(&backend(oss_fake().address()));
 }
 
 #[test]
 fn a_store_that_fails_is_waited_for_without_a_restart() {
     let server = oss_fake();
-    let proxy = Proxy::http(server.address().to_string());
-    let (through_proxy, direct) = (backend(proxy.address()), backend(server.address()));
-    faults::a_store_that_fails_is_waited_for(&proxy, &through_proxy, &direct, "PUT");
+    faults::a_store_that_fails_is_waited_for(&server.address().to_string(), backend, "PUT");
 }
 
 #[test]

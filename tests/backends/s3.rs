@@ -43,23 +43,21 @@ fn a_directory_of_databases_survives_the_loss_of_everything_local() {
 
 #[test]
 fn the_reference_restores_and_continues_a_replica_in_the_hex_layout() {
-    let (Some(server), reference) = (server(), reference_or_skip!()) else { return };
-    interop::the_reference_restores_and_continues_ours(&backend(server.address(), "hex"), &reference, "layout: hex");
+    let Some(server) = server() else { return };
+    interop::the_reference_restores_and_continues_ours(&backend(server.address(), "hex"), "layout: hex");
 }
 
 /// Without `layout`: what the reference began in its own layout is continued there.
 #[test]
 fn we_restore_and_continue_a_replica_of_the_reference() {
-    let (Some(server), reference) = (server(), reference_or_skip!()) else { return };
-    interop::we_restore_and_continue_the_references(&backend(server.address(), "theirs"), &reference);
+    let Some(server) = server() else { return };
+    interop::we_restore_and_continue_the_references(&backend(server.address(), "theirs"));
 }
 
 #[test]
 fn a_store_that_fails_is_waited_for_without_a_restart() {
     let Some(server) = server() else { return };
-    let proxy = Proxy::http(server.address());
-    let (through_proxy, direct) = (backend(proxy.address(), "faults"), backend(server.address(), "faults"));
-    faults::a_store_that_fails_is_waited_for(&proxy, &through_proxy, &direct, "PUT");
+    faults::a_store_that_fails_is_waited_for(&server.address(), |address| backend(address, "faults"), "PUT");
 }
 
 /// One upload for a commit, and nothing for a database that rests.

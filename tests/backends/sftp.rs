@@ -2,10 +2,9 @@
 
 use std::sync::OnceLock;
 
-use litestream_test_servers::{Proxy, Server, openssh, rclone_sftp};
+use litestream_test_servers::{Server, openssh, rclone_sftp};
 
 use super::{Backend, a_directory_is_lost_and_restored, faults, interop, secrets};
-use crate::harness::*;
 
 const PASSWORD: &str = "secret-password-of-the-test-server";
 
@@ -39,23 +38,20 @@ fn a_directory_of_databases_survives_the_loss_of_everything_local() {
 
 #[test]
 fn the_reference_restores_and_continues_ours() {
-    let (Some(server), reference) = (server(), reference_or_skip!()) else { return };
-    interop::the_reference_restores_and_continues_ours(&backend(server, server.address(), "ours"), &reference, "");
+    let Some(server) = server() else { return };
+    interop::the_reference_restores_and_continues_ours(&backend(server, server.address(), "ours"), "");
 }
 
 #[test]
 fn we_restore_and_continue_a_replica_of_the_reference() {
-    let (Some(server), reference) = (server(), reference_or_skip!()) else { return };
-    interop::we_restore_and_continue_the_references(&backend(server, server.address(), "theirs"), &reference);
+    let Some(server) = server() else { return };
+    interop::we_restore_and_continue_the_references(&backend(server, server.address(), "theirs"));
 }
 
 #[test]
 fn a_server_that_fails_is_waited_for_without_a_restart() {
     let Some(server) = server() else { return };
-    let proxy = Proxy::tcp(server.address());
-    let (through_proxy, direct) =
-        (backend(server, proxy.address(), "faults"), backend(server, server.address(), "faults"));
-    faults::a_connection_that_breaks_is_waited_for(&proxy, &through_proxy, &direct);
+    faults::a_connection_that_breaks_is_waited_for(&server.address(), |address| backend(server, address, "faults"));
 }
 
 #[test]

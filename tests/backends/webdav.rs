@@ -2,10 +2,9 @@
 
 use std::sync::OnceLock;
 
-use litestream_test_servers::{Proxy, Server, rclone_webdav};
+use litestream_test_servers::{Server, rclone_webdav};
 
 use super::{Backend, a_directory_is_lost_and_restored, faults, interop, secrets};
-use crate::harness::*;
 
 const PASSWORD: &str = "secret-password-of-the-test-server";
 
@@ -39,22 +38,20 @@ fn a_directory_of_databases_survives_the_loss_of_everything_local() {
 
 #[test]
 fn the_reference_restores_and_continues_ours() {
-    let (Some(server), reference) = (server(), reference_or_skip!()) else { return };
-    interop::the_reference_restores_and_continues_ours(&backend(server.address(), "ours"), &reference, "");
+    let Some(server) = server() else { return };
+    interop::the_reference_restores_and_continues_ours(&backend(server.address(), "ours"), "");
 }
 
 #[test]
 fn we_restore_and_continue_a_replica_of_the_reference() {
-    let (Some(server), reference) = (server(), reference_or_skip!()) else { return };
-    interop::we_restore_and_continue_the_references(&backend(server.address(), "theirs"), &reference);
+    let Some(server) = server() else { return };
+    interop::we_restore_and_continue_the_references(&backend(server.address(), "theirs"));
 }
 
 #[test]
 fn a_server_that_fails_is_waited_for_without_a_restart() {
     let Some(server) = server() else { return };
-    let proxy = Proxy::http(server.address());
-    let (through_proxy, direct) = (backend(proxy.address(), "faults"), backend(server.address(), "faults"));
-    faults::a_store_that_fails_is_waited_for(&proxy, &through_proxy, &direct, "PUT");
+    faults::a_store_that_fails_is_waited_for(&server.address(), |address| backend(address, "faults"), "PUT");
 }
 
 #[test]
