@@ -1,4 +1,4 @@
-//! Google Cloud Storage, on its emulator, which knows one bucket and serves one connection at a time.
+//! Google Cloud Storage, on its emulator, which knows one bucket.
 
 use litestream_test_servers::gcs_emulator;
 

@@ -1,5 +1,7 @@
 //! Google Cloud Storage: its emulator.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use crate::{Server, find, http};
@@ -8,9 +10,11 @@ use crate::{Server, find, http};
 /// parts by XML.
 pub fn gcs_emulator(bucket: &str) -> Option<Server> {
     let emulator = find("gcp-storage-emulator")?;
-    let prepare = |_: &std::path::Path, port: u16| {
+    let prepare = |dir: &Path, port: u16| {
+        // A module of this name is what Python looks for when it starts.
+        fs::write(dir.join("sitecustomize.py"), include_str!("gcs.py")).expect("a file in a fresh directory");
         let mut command = Command::new(&emulator);
-        command.args(["start", "--host=127.0.0.1", "--in-memory"]);
+        command.env("PYTHONPATH", dir).args(["start", "--host=127.0.0.1", "--in-memory"]);
         command.arg(format!("--port={port}")).arg(format!("--default-bucket={bucket}"));
         command
     };

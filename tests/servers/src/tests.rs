@@ -31,6 +31,14 @@ fn gcs() {
     starts_and_ends(gcs_emulator("a"));
 }
 
+/// As it is, the emulator reads from the first connection until that one ends: see `gcs.py`.
+#[test]
+fn an_open_connection_to_the_gcs_emulator_holds_up_no_other_one() {
+    let Some(server) = gcs_emulator("a") else { return };
+    let _open = TcpStream::connect(server.address()).unwrap();
+    assert!(http::succeeds(server.port(), "GET", "/storage/v1/b/a", &[], b""));
+}
+
 #[test]
 fn sftp_servers() {
     starts_and_ends(openssh());
