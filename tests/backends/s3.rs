@@ -1,13 +1,15 @@
 //! S3, on SeaweedFS.
 
+use std::fs;
 use std::sync::OnceLock;
 
+use litestream_sdk::Capability;
 use litestream_test_servers::{Proxy, S3_KEY, S3_SECRET, Server, seaweed};
 
 use super::{Backend, a_directory_is_lost_and_restored, faults, interop};
 use crate::harness::*;
 
-const BUCKETS: [&str; 7] = ["directory", "hex", "theirs", "faults", "secrets", "counted", "credentials"];
+const BUCKETS: [&str; 8] = ["directory", "hex", "theirs", "faults", "secrets", "counted", "connections", "credentials"];
 
 /// One server for all tests of this process, with a bucket for each; it ends with the process.
 fn server() -> Option<&'static Server> {
@@ -96,6 +98,28 @@ fn a_commit_costs_one_request_and_rest_costs_none() {
     daemon.stop();
 }
 
+/// How many calls run at once is the store's to say (`Capability::max_in_flight`, which the plugin leaves as the SDK has
+/// it), however many databases wait and the fleet would send. A call on a small object needs one connection; a second one
+/// is opened where that of the call before it is not yet back in the HTTP client's pool.
+#[test]
+fn a_thousand_databases_need_no_more_connections_than_the_calls_that_the_store_takes() {
+    const CONNECTIONS_OF_A_CALL: usize = 2;
+    let Some(server) = server() else { return };
+    let proxy = Proxy::tcp(server.address());
+    let (backend, sandbox) = (backend(proxy.address(), "connections"), Sandbox::new());
+    let template = sandbox.database("template.db");
+    sandbox.mkdir("data");
+    for number in 0..1000 {
+        fs::copy(&template, sandbox.path(format!("data/{number}.db"))).unwrap();
+    }
+    let directory = "upload-concurrency: 200\ndbs:\n  - dir: ROOT/data\n    pattern: '*.db'\n    replica:\n";
+    let config = sandbox.config(&format!("{directory}{}", backend.replica_at("tenants", 6)));
+    let program = backend.equip(Program::ours());
+    program.must(&sandbox, &["replicate", "-once", "-config", config.to_str().unwrap()]);
+    let (most, calls) = (proxy.most_open(), Capability::new(0).max_in_flight as usize);
+    assert!((2..=calls * CONNECTIONS_OF_A_CALL).contains(&most), "{most} connections for {calls} calls at once");
+}
+
 /// Secrets are in no log at the finest level, in no error, and in no description of the configuration.
 #[test]
 fn secrets_are_shown_nowhere() {
@@ -112,7 +136,7 @@ fn secrets_are_shown_nowhere() {
     };
     let good = config("");
     let wrong_bucket =
-        sandbox.config(&std::fs::read_to_string(&good).unwrap().replace("bucket: secrets", "bucket: nowhere"));
+        sandbox.config(&fs::read_to_string(&good).unwrap().replace("bucket: secrets", "bucket: nowhere"));
     let wrong_rule = config("      part-size: 1KiB\n      no-such-key: x\n");
     let output = sandbox.fresh("restored.db");
     let mut texts = String::new();
