@@ -13,9 +13,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
     cargo build --release --locked --workspace && \
     mkdir -p /out/lib/litestream-rs/plugins /out/bin && \
     cp target/release/litestream-rs /out/bin/ && \
-    cp target/release/liblitestream_plugin_*.so /out/lib/litestream-rs/plugins/ && \
-    # Line tables are three quarters of it.
-    strip --strip-debug /out/bin/* /out/lib/litestream-rs/plugins/*
+    cp target/release/liblitestream_plugin_*.so /out/lib/litestream-rs/plugins/
 
 FROM debian:trixie-slim
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*

@@ -64,7 +64,7 @@ pub fn start(
     sweep: Duration,
 ) -> std::io::Result<Watches> {
     let (commands, receiver) = channel();
-    let (commands_later, flood) = (commands.clone(), Flood::default());
+    let (commands_later, flood) = (commands.clone(), Flood::new(clock::monotonic()));
     let mut listener =
         Listener { shared: Arc::downgrade(shared), requests: requests.clone(), commands: commands_later, flood };
     let watcher = notify::recommended_watcher(move |event| listener.hear(event));
@@ -237,7 +237,7 @@ impl Listener {
                     self.hear_of(&shared, event.kind, path);
                 }
                 drop(shared);
-                if let Some(pause) = event.paths.first().and_then(|path| self.flood.heard(path)) {
+                if let Some(pause) = self.flood.heard(clock::monotonic()) {
                     clock::sleep(pause);
                 }
             }
