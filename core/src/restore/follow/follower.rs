@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::error::FollowError;
-use super::in_place::{self, InPlaceError};
+use super::in_place;
 use super::position::{load_position, save_position};
 use super::{continuing, joined, tip};
 use crate::clock;
@@ -40,8 +40,8 @@ pub(super) struct Follower {
     quiet_polls: u32,
     /// Damaged or vanished files, to be gone around as long as others lead on.
     avoided: Vec<LtxInfo>,
-    /// A change of the database that is going on.
-    applying: Option<JoinHandle<Result<(), InPlaceError>>>,
+    /// A change of the database, and of the position after it, that is going on.
+    applying: Option<JoinHandle<Result<Txid, FollowError>>>,
 }
 
 impl Follower {
@@ -150,22 +150,27 @@ impl Follower {
         let fetched = joined(tokio::task::spawn_blocking(move || in_place::fetch(reader, name, &path)).await);
         let spool = fetched.map_err(|source| FollowError::Apply { file: file.clone(), source })?;
         let (path, at) = (self.path.clone(), self.txid);
-        let change = move || in_place::apply(spool, &path, || load_position(&path).is_ok_and(|saved| saved == at));
+        let change = move || {
+            let is_ours = || load_position(&path).is_ok_and(|saved| saved == at);
+            in_place::apply(spool, &path, is_ours)
+                .map_err(|source| FollowError::Apply { file: file.clone(), source })?;
+            tracing::debug!(output = %path.display(), txid = %file.max_txid, "applied");
+            save_position(&path, file.max_txid).map_err(RestoreError::from)?;
+            Ok(file.max_txid)
+        };
         let applying = self.applying.insert(tokio::task::spawn_blocking(change));
         let applied = joined(applying.await);
         self.applying = None;
-        applied.map_err(|source| FollowError::Apply { file: file.clone(), source })?;
-        tracing::debug!(output = %self.path.display(), txid = %file.max_txid, "applied");
-        save_position(&self.path, file.max_txid).map_err(RestoreError::from)?;
-        self.txid = file.max_txid;
+        self.txid = applied?;
         Ok(())
     }
 
     /// Waits for a change that was going on when following was stopped: cut short it would be undone, but by the readers.
     pub(super) async fn come_to_rest(&mut self) {
-        if let Some(applying) = self.applying.take() {
-            // Its position was not saved: the next follower applies the file again, which changes nothing.
-            let _ = applying.await;
+        if let Some(applying) = self.applying.take()
+            && let Ok(Ok(txid)) = applying.await
+        {
+            self.txid = txid;
         }
     }
 }
