@@ -118,6 +118,7 @@ pub struct Scheduler<D> {
     uploading: usize,
     levels_ready: VecDeque<DbId>,
     levelling: usize,
+    levels_rested: Tick,
     sweeps: Vec<sweep::Sweep>,
     /// Files to look at out of turn.
     touched: VecDeque<DbId>,
@@ -158,6 +159,7 @@ impl<D: HotDb> Scheduler<D> {
             uploading: 0,
             levels_ready: VecDeque::new(),
             levelling: 0,
+            levels_rested: Tick(0),
             sweeps: Vec::new(),
             touched: VecDeque::new(),
             hot_look: None,
@@ -272,7 +274,8 @@ impl<D: HotDb> Scheduler<D> {
         self.take_looks(now);
         self.look_at_hot(now);
         let looks = self.looks.peek().map_or(Tick::NEVER, |Reverse((at, ..))| *at);
-        self.due.next().unwrap_or(Tick::NEVER).min(looks).min(self.next_sweep(now))
+        let levels = self.levels_rest_until(now);
+        self.due.next().unwrap_or(Tick::NEVER).min(looks).min(levels).min(self.next_sweep(now))
     }
 
     fn enqueue(&mut self, id: DbId, lane: Lane) {
