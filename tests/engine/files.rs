@@ -1,6 +1,8 @@
 //! Files that are replaced, lost or damaged: the database's, and the engine's own.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::Path;
 
 use litestream_core::db::{Content, Db, DbErrorKind, DbFiles, DbSettings, Reason};
 use litestream_core::ltx::Txid;
@@ -10,7 +12,7 @@ use crate::database::{Database, contents};
 
 const REPLACED: [Content; 1] = [Content::Full(Reason::Replaced)];
 
-fn make_another(path: &std::path::Path, text: &str) {
+fn make_another(path: &Path, text: &str) {
     let mut application = Application::with_open(path);
     application.run("w", "PRAGMA journal_mode = wal");
     application.run("w", "CREATE TABLE t (a INTEGER PRIMARY KEY, b)");
@@ -170,18 +172,24 @@ fn h47_db_older_than_replica() {
     database.assert_replicated(&mut application);
 }
 
+/// A program that runs as the application's user must be able to go on where one of root's ended, and nobody else read it.
 #[test]
 fn local_state_takes_mode_and_owner_of_the_database() {
-    use std::os::unix::fs::PermissionsExt;
     let (database, _application) = Database::with_application();
     fs::set_permissions(database.path(), fs::Permissions::from_mode(0o604)).expect("chmod");
+    // Only root may give a file away; for others the mode alone is judged.
+    let _ = chown(database.path(), Some(4321), Some(4322));
     database.engine().sync().expect("sync");
-    let mode = |path: &std::path::Path| fs::metadata(path).expect("stat").permissions().mode() & 0o777;
-    let parent = mode(database.path().parent().expect("parent"));
-    assert_eq!(mode(&database.meta().join("ltx/0/0000000000000001-0000000000000001.ltx")), 0o604);
-    assert_eq!(mode(&database.meta().join("litestream-rs.pages")), 0o604);
+    let access = |path: &Path| {
+        let metadata = fs::metadata(path).expect("stat");
+        (metadata.uid(), metadata.gid(), metadata.mode() & 0o777)
+    };
+    let (path, meta) = (database.path(), database.meta());
+    for file in ["ltx/0/0000000000000001-0000000000000001.ltx", "litestream-rs.pages", "litestream-rs.position"] {
+        assert_eq!(access(&meta.join(file)), access(&path), "{file}");
+    }
     for directory in ["", "ltx", "ltx/0"] {
-        assert_eq!(mode(&database.meta().join(directory)), parent, "{directory:?}");
+        assert_eq!(access(&meta.join(directory)), access(path.parent().expect("parent")), "{directory:?}");
     }
 }
 

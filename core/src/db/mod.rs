@@ -308,7 +308,7 @@ impl Db {
             return Ok(());
         }
         let failed = |error| DbError::io("save position", &self.meta.position_path(), error);
-        position.save(&self.meta, l0).map_err(failed)?;
+        position.save(&self.meta, l0, self.owner().ok().as_ref()).map_err(failed)?;
         self.saved = Some((l0, position.clone()));
         Ok(())
     }

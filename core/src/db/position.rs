@@ -13,6 +13,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::meta::MetaDir;
+use super::owner::Owner;
 use super::stamp::{Identity, Stamp};
 use crate::failpoint;
 use crate::ltx::{FileChecksum, PageSize, Txid};
@@ -77,10 +78,11 @@ const VERSION: u32 = 1;
 impl Position {
     /// Replaces the state file. Not flushed: one that a crash of the machine damages is recognised as lost, which costs care
     /// and not data.
-    pub(super) fn save(&self, meta: &MetaDir, l0: L0Id) -> io::Result<()> {
+    pub(super) fn save(&self, meta: &MetaDir, l0: L0Id, owner: Option<&Owner>) -> io::Result<()> {
         let path = meta.position_path();
         let temporary = path.with_extension("position.tmp");
-        let mut file = File::create(&temporary)?;
+        // A database that is gone lends its owner to nobody.
+        let mut file = owner.map_or_else(|| File::create(&temporary), |owner| owner.create_file(&temporary))?;
         file.write_all(&encode(&self.record(l0))?)?;
         drop(file);
         failpoint::around("position-rename", || fs::rename(&temporary, &path))
@@ -182,7 +184,7 @@ mod tests {
         assert_eq!(Position::load(&meta).expect("missing is no error"), None);
         let (l0, position) = position();
         for position in [position.clone(), Position { folded: None, ..position }] {
-            position.save(&meta, l0).expect("save");
+            position.save(&meta, l0, None).expect("save");
             assert_eq!(Position::load(&meta).expect("load"), Some((l0, position)));
         }
     }

@@ -171,7 +171,7 @@ mod tests {
         };
         open(&mut hot, 0..400);
         let told = (0..400).rev().filter(|id| {
-            drop(hot.lend(DbId(*id)));
+            let _closed = hot.lend(DbId(*id));
             hot.give_back(DbId(*id), None);
             hot.has_shrunk()
         });

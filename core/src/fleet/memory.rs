@@ -1,18 +1,17 @@
-//! Memory of databases that are not open any more goes back to the system.
+//! Memory that a busy time has left behind goes back to the system.
 //!
-//! SQLite and the plugins allocate by the C library. What they free stays with the process, in the arena of each thread, until
-//! the library is told otherwise: a fleet that was busy once would keep its largest size for good.
+//! SQLite and the plugins allocate by the C library, the rest of the program by its own allocator. Both keep what is freed,
+//! in the arenas of threads, until somebody asks: a fleet that was busy once would keep its largest size for good.
 
-#![allow(unsafe_code, reason = "one call of the C library that nothing wraps")]
+#![allow(unsafe_code, reason = "one call of each allocator that nothing wraps")]
 
-/// Gives back what can be. Takes milliseconds after a burst; other threads that allocate wait meanwhile.
-#[cfg(target_env = "gnu")]
+/// Gives back what can be. Takes milliseconds after a busy time; other threads that allocate may wait meanwhile.
 pub fn give_back() {
+    // SAFETY: it may be called at any time from any thread, and in a program with another allocator it finds nothing.
+    unsafe { libmimalloc_sys::mi_collect(true) };
+    #[cfg(target_env = "gnu")]
     // SAFETY: it takes a number of bytes to keep, and may be called at any time from any thread.
-    let some = unsafe { libc::malloc_trim(0) };
-    tracing::trace!(some, "memory given back");
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
-
-/// Other C libraries give back by themselves.
-#[cfg(not(target_env = "gnu"))]
-pub fn give_back() {}

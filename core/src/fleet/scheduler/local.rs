@@ -9,7 +9,7 @@ use crate::ltx::Txid;
 use super::super::due::Tick;
 use super::super::hot_set::HotDb;
 use super::super::record::{DbId, EntryId, Flags, Identity, Lane, Phase};
-use super::{Event, Scheduler};
+use super::Scheduler;
 
 /// A WAL is written before its commit is published, so the first look after an event often comes too early. Looks
 /// after 1, 2, 4 .. 64, 64 .. ms, for about a second, cost nanoseconds each and cover the fsync in between.
@@ -20,6 +20,10 @@ const SETTLE: Duration = Duration::from_secs(3);
 
 /// The longest pause between two looks, as a power of two of milliseconds.
 const LONGEST_PAUSE: u8 = 6;
+
+/// After so much time without work the runtime has ended its threads for blocking work (10 s), and memory that they held is
+/// free for all.
+const GIVE_BACK_AFTER: Duration = Duration::from_secs(15);
 
 /// Looks of many databases are at the same moments, or the timer would wake up for each.
 const LOOK_GRID: u64 = 2;
@@ -305,8 +309,8 @@ impl<D: HotDb> Scheduler<D> {
     pub fn finish_local(&mut self, id: DbId, done: LocalDone<D>, started: Tick, now: Tick) {
         let attached = done.db.is_some();
         self.hot.give_back(id, done.db);
-        if self.hot.has_shrunk() {
-            self.events.push(Event::Shrunk);
+        if self.hot.has_shrunk() && self.give_back_at == Tick::NEVER {
+            self.give_back_at = now.after(GIVE_BACK_AFTER);
         }
         let Some(record) = self.table.get_mut(id) else { return };
         record.flags.set(Flags::HOT, attached);

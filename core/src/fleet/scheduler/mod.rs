@@ -77,7 +77,7 @@ pub enum Event {
     Returned(EntryId, std::path::PathBuf),
     /// A lane ended a run; whether it found something new.
     Ended(DbId, Lane, bool),
-    /// Far fewer databases are open than were.
+    /// Far fewer databases are open than were a while ago: memory can be given back.
     Shrunk,
 }
 
@@ -119,6 +119,8 @@ pub struct Scheduler<D> {
     levels_ready: VecDeque<DbId>,
     levelling: usize,
     levels_rested: Tick,
+    /// When memory is to be given back.
+    give_back_at: Tick,
     sweeps: Vec<sweep::Sweep>,
     /// Files to look at out of turn.
     touched: VecDeque<DbId>,
@@ -160,6 +162,7 @@ impl<D: HotDb> Scheduler<D> {
             levels_ready: VecDeque::new(),
             levelling: 0,
             levels_rested: Tick(0),
+            give_back_at: Tick::NEVER,
             sweeps: Vec::new(),
             touched: VecDeque::new(),
             hot_look: None,
@@ -273,9 +276,13 @@ impl<D: HotDb> Scheduler<D> {
         }
         self.take_looks(now);
         self.look_at_hot(now);
+        if self.give_back_at <= now {
+            self.give_back_at = Tick::NEVER;
+            self.events.push(Event::Shrunk);
+        }
         let looks = self.looks.peek().map_or(Tick::NEVER, |Reverse((at, ..))| *at);
-        let levels = self.levels_rest_until(now);
-        self.due.next().unwrap_or(Tick::NEVER).min(looks).min(levels).min(self.next_sweep(now))
+        let others = self.levels_rest_until(now).min(self.give_back_at);
+        self.due.next().unwrap_or(Tick::NEVER).min(looks).min(others).min(self.next_sweep(now))
     }
 
     fn enqueue(&mut self, id: DbId, lane: Lane) {
