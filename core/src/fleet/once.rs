@@ -107,8 +107,7 @@ async fn run_job(shared: &Arc<Shared>, id: DbId, job: Job, force: bool) -> Resul
         let record = state.scheduler.table.get(id)?;
         let path = state.scheduler.table.path(id);
         let (entry, levels) = (record.entry, record.levels);
-        let started = shared.now();
-        Some((LevelsWork { id, path, entry, job, levels, started }, record.metrics.clone()))
+        Some((LevelsWork { id, path, entry, job, levels }, record.metrics.clone()))
     });
     let Some((work, metrics)) = work else { return Ok(()) };
     let Some(entry) = shared.entry(work.entry) else { return Ok(()) };

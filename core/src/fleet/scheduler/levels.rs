@@ -15,10 +15,6 @@ use super::Scheduler;
 /// the others from being done: a snapshot may be just what it needs.
 const AFTER_OTHERS: u32 = 60;
 
-/// While commits wait, so many times as long as a job took no other one begins: commits get the machine, and levels still
-/// move if that lasts for hours.
-const REST_WHILE_PRESSED: u32 = 3;
-
 /// A unit of work on the levels of a replica.
 pub struct LevelsWork {
     /// Whose.
@@ -31,8 +27,6 @@ pub struct LevelsWork {
     pub job: Job,
     /// What is known of the replica.
     pub levels: Levels,
-    /// When it was taken.
-    pub started: Tick,
 }
 
 /// How it ended.
@@ -77,11 +71,7 @@ pub enum LevelsEnd {
 impl<D: HotDb> Scheduler<D> {
     /// The next job on levels, if the limit allows one.
     pub fn take_levels(&mut self, now: Tick) -> Option<LevelsWork> {
-        let limit = match self.is_pressed() {
-            true if now < self.levels_rested => return None,
-            true => 1,
-            false => self.limits.levels,
-        };
+        let limit = if self.is_pressed() { 1 } else { self.limits.levels };
         while self.levelling < limit
             && let Some(id) = self.levels_ready.pop_front()
         {
@@ -95,18 +85,12 @@ impl<D: HotDb> Scheduler<D> {
                 self.levelling += 1;
                 let (entry, levels) = (record.entry, record.levels);
                 let path = self.table.path(id);
-                return Some(LevelsWork { id, path, entry, job, levels, started: now });
+                return Some(LevelsWork { id, path, entry, job, levels });
             }
             self.set_idle(id, Lane::Levels);
             self.plan_levels(id, now);
         }
         None
-    }
-
-    /// When a job that rests may begin, although nothing else happens until then.
-    pub(super) fn levels_rest_until(&self, now: Tick) -> Tick {
-        let rests = !self.levels_ready.is_empty() && self.levelling == 0 && self.levels_rested > now;
-        if rests { self.levels_rested } else { Tick::NEVER }
     }
 
     /// True while commits wait to be copied or uploaded: levels only move what is safe already, and lose nothing by waiting.
@@ -138,7 +122,6 @@ impl<D: HotDb> Scheduler<D> {
     pub fn finish_levels(&mut self, work: &LevelsWork, end: LevelsEnd, now: Tick) {
         let id = work.id;
         self.levelling = self.levelling.saturating_sub(1);
-        self.levels_rested = now.after(now.since(work.started) * REST_WHILE_PRESSED);
         let unix = self.unix(now);
         let at =
             |again: Option<Duration>| again.map(|wait| unix.saturating_add(super::super::levels::seconds_up(wait)));

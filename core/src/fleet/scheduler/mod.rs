@@ -118,7 +118,6 @@ pub struct Scheduler<D> {
     uploading: usize,
     levels_ready: VecDeque<DbId>,
     levelling: usize,
-    levels_rested: Tick,
     /// When memory is to be given back.
     give_back_at: Tick,
     sweeps: Vec<sweep::Sweep>,
@@ -161,7 +160,6 @@ impl<D: HotDb> Scheduler<D> {
             uploading: 0,
             levels_ready: VecDeque::new(),
             levelling: 0,
-            levels_rested: Tick(0),
             give_back_at: Tick::NEVER,
             sweeps: Vec::new(),
             touched: VecDeque::new(),
@@ -281,8 +279,8 @@ impl<D: HotDb> Scheduler<D> {
             self.events.push(Event::Shrunk);
         }
         let looks = self.looks.peek().map_or(Tick::NEVER, |Reverse((at, ..))| *at);
-        let others = self.levels_rest_until(now).min(self.give_back_at);
-        self.due.next().unwrap_or(Tick::NEVER).min(looks).min(others).min(self.next_sweep(now))
+        let due = self.due.next().unwrap_or(Tick::NEVER);
+        due.min(looks).min(self.give_back_at).min(self.next_sweep(now))
     }
 
     fn enqueue(&mut self, id: DbId, lane: Lane) {

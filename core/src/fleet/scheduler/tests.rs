@@ -488,25 +488,6 @@ fn while_a_commit_waits_levels_get_one_place() {
     assert!(bench.scheduler.take_levels(bench.now).is_none(), "the limit");
 }
 
-#[test]
-fn while_commits_wait_a_job_on_levels_is_followed_by_a_rest() {
-    let mut bench = Bench::new(10);
-    bench.scheduler.level_plan = LevelPlan { enabled: true, ..LevelPlan::off() };
-    let ids: Vec<DbId> = (0..5).map(|n| bench.add(&format!("{n}.db"))).collect();
-    bench.run(4 * SECOND);
-    bench.commit(ids[0]);
-    bench.scheduler.changed(ids[0], bench.now);
-    bench.scheduler.advance(bench.now);
-    let work = bench.scheduler.take_levels(bench.now).expect("never none");
-    bench.now = bench.now.after(Duration::from_millis(10));
-    bench.scheduler.finish_levels(&work, LevelsEnd::Snapshot { max: work.levels.position(), count: 1 }, bench.now);
-    assert!(bench.scheduler.take_levels(bench.now).is_none());
-    let rested = bench.now.after(Duration::from_millis(30));
-    assert!(bench.scheduler.advance(bench.now) <= rested, "nobody else may wake it");
-    assert!(bench.scheduler.take_levels(rested).is_some());
-    bench.scheduler.take_local(rested).expect("the commit");
-}
-
 /// Found by the simulation, seed 20815: a hole in level 1 kept level 2 from being compacted, and that every snapshot.
 #[test]
 fn a_job_that_fails_lets_the_others_have_their_turn() {
