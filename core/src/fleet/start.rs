@@ -49,7 +49,7 @@ pub struct FleetParts {
     pub scan_interval: Duration,
     /// How databases come to be synced.
     pub mode: Mode,
-    /// The directory for what is kept between two runs (see [`ledger`](super::ledger)). `None`: nothing is.
+    /// The directory for what is kept between two runs, the ledger. `None`: nothing is.
     pub state_directory: Option<PathBuf>,
 }
 
