@@ -8,7 +8,9 @@
 //! may share the file: rows are named by path, and each is written in one step.
 
 use std::collections::BTreeMap;
+use std::fs::DirBuilder;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -180,7 +182,8 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 
 fn open_or_renew(file: &Path) -> anyhow::Result<Connection> {
     if let Some(directory) = file.parent() {
-        std::fs::create_dir_all(directory)?;
+        // Registrations lie in the same place, and may hold passwords: it is its owner's alone, whoever makes it first.
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
     match open(file) {
         Ok(Some(connection)) => return Ok(connection),
@@ -308,6 +311,17 @@ mod tests {
         ledger.flush();
         drop(ledger);
         assert_eq!(Ledger::open(&state.path().join("made/deep")).load(odd), Some(saved(3)));
+    }
+
+    #[test]
+    fn the_place_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let state = tempfile::tempdir().unwrap();
+        Ledger::open(&state.path().join("made"));
+        for made in ["made", "made/fleet-litestream"] {
+            let mode = std::fs::metadata(state.path().join(made)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{made}");
+        }
     }
 
     #[test]
