@@ -48,8 +48,11 @@ def lag(program, options, results):
     entries, writer_cpu = write(paths, rate, options.seconds, options.writers, options.hold, program.root / "ledger")
     load = os.getloadavg()[0]
     during = program.cost()
-    time.sleep(5)
+    end = time.monotonic() + options.settle
     found, lost = lags(entries, replicas)
+    while lost and time.monotonic() < end:
+        time.sleep(1)
+        found, lost = lags(entries, replicas)
     results["commits"] = len(entries)
     results["wanted commits/s"] = rate
     span = (max(at for _, _, at in entries) - min(at for _, _, at in entries)) / 1e9

@@ -1,15 +1,15 @@
 """Processes that commit to many databases at a steady rate, and write down what was acknowledged and when."""
 
-import multiprocessing
 import os
 import random
+import resource
 import struct
+import subprocess
 import time
-from collections import deque
+from pathlib import Path
 
-from .databases import INSERT, connect
-
-ENTRY = struct.Struct("<IIqd")
+ENTRY = struct.Struct("<IIq")
+WRITER = Path(__file__).resolve().parents[2] / "target/release/examples/writer"
 
 
 def write(paths, rate, seconds, writers, hold, ledger, order=None):
@@ -17,46 +17,26 @@ def write(paths, rate, seconds, writers, hold, ledger, order=None):
 
     Gives (index, row id, nanoseconds of the acknowledgement), and the seconds of CPU that the writers took for a commit.
     """
-    begin = time.monotonic() + 1
-    pools = [
-        multiprocessing.Process(
-            target=_run,
-            args=(paths, rate / writers, begin + number / rate, seconds, hold, f"{ledger}.{number}", number, writers, order),
-        )
-        for number in range(writers)
-    ]
-    [pool.start() for pool in pools]
-    [pool.join() for pool in pools]
-    entries, cpu = [], 0.0
-    for number, pool in enumerate(pools):
-        if pool.exitcode != 0:
-            raise SystemExit(f"a writer failed with {pool.exitcode}")
-        raw = open(f"{ledger}.{number}", "rb").read()
-        for index, row, at, spent in ENTRY.iter_unpack(raw):
-            entries.append((index, row, at))
-        cpu += ENTRY.unpack(raw[-ENTRY.size :])[3] if raw else 0
+    if not WRITER.exists():
+        raise SystemExit("first: cargo build --release -p litestream-core --example writer")
+    choose = random.Random(0)
+    order = (order or [choose.randrange(len(paths)) for _ in range(int(rate * seconds))])[: int(rate * seconds)]
+    begin, before = time.time_ns() + 1_000_000_000, resource.getrusage(resource.RUSAGE_CHILDREN)
+    pools = []
+    for number in range(writers):
+        lines = "".join(f"{index} {paths[index]}\n" for index in order[number::writers])
+        times = (begin + int(number / rate * 1e9), int(writers / rate * 1e9), int(hold * 1e9))
+        Path(f"{ledger}.{number}.in").write_text(lines)
+        with open(f"{ledger}.{number}.in") as orders:
+            pools.append(subprocess.Popen([WRITER, f"{ledger}.{number}", *map(str, times)], stdin=orders))
+    if any(pool.wait() != 0 for pool in pools):
+        raise SystemExit("a writer failed")
+    after, entries = resource.getrusage(resource.RUSAGE_CHILDREN), []
+    for number in range(writers):
+        entries += ENTRY.iter_unpack(Path(f"{ledger}.{number}").read_bytes())
+        os.unlink(f"{ledger}.{number}.in")
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return entries, cpu / max(1, len(entries))
-
-
-def _run(paths, rate, begin, seconds, hold, ledger, number, writers, order):
-    choose, held = random.Random(number), deque()
-    mine = None if order is None else deque(order[number::writers])
-    due, end = begin, begin + seconds
-    with open(ledger, "wb", buffering=0) as out:
-        while due < end and (mine is None or mine):
-            time.sleep(max(0, due - time.monotonic()))
-            due += 1 / rate
-            index = choose.randrange(len(paths)) if mine is None else mine.popleft()
-            connection = connect(paths[index])
-            row = connection.execute(INSERT, ("template", 100)).lastrowid
-            at = time.time_ns()
-            # What is not acknowledged here is not asked for later.
-            out.write(ENTRY.pack(index, row, at, time.process_time()))
-            held.append((time.monotonic() + hold, connection))
-            while held and held[0][0] <= time.monotonic():
-                held.popleft()[1].close()
-        for _, connection in held:
-            connection.close()
 
 
 def last_rows(entries):

@@ -91,7 +91,7 @@ pub const KEYS: &[Key] = &[
     global("shutdown-sync-interval", "duration", "500ms"),
     file_only(global("dbs", "list of databases", "")),
     flag("-plugin-dir", ours(file_only(global("plugin-dir", "path or list of paths", "")))),
-    ours(global("max-open-databases", "number", "1000")),
+    ours(global("max-open-databases", "number", "2500")),
     ours(global("memory-budget", "size", "128MiB")),
     ours(global("upload-concurrency", "number", "16")),
     ours(global("scan-interval", "duration", "30s")),

@@ -8,7 +8,7 @@
 use super::error::Result;
 use super::position::WalPosition;
 use super::report::SyncReport;
-use super::{Db, page_checksums};
+use super::Db;
 
 /// How many moves of the read mark are tried to get the whole WAL into the database file.
 const MAX_MOVES: u32 = 2;
@@ -35,7 +35,7 @@ impl Db {
         self.note_rest()?;
         self.save_position()?;
         if let Some(newest) = self.newest {
-            page_checksums::bring_forward(&self.meta, Some(newest), newest, true);
+            self.bring_checksums_forward(newest, true);
         }
         if self.attached().rest.is_some() {
             self.attached().main.checkpoint_on_close();

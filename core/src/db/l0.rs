@@ -23,6 +23,7 @@ pub(super) struct L0Writer {
     target: PathBuf,
     txid: Txid,
     pages: u32,
+    placed: bool,
 }
 
 impl L0Writer {
@@ -35,7 +36,7 @@ impl L0Writer {
         let target = meta.l0_path(header.max_txid);
         let temporary = target.with_extension("ltx.tmp");
         let file = owner.create_file(&temporary).map_err(|error| DbError::io("stage ltx file", &temporary, error))?;
-        let mut writer = L0Writer { encoder: None, temporary, target, txid: header.max_txid, pages: 0 };
+        let mut writer = L0Writer { encoder: None, temporary, target, txid: header.max_txid, pages: 0, placed: false };
         let buffered = BufWriter::with_capacity(BUFFER_BYTES, file);
         writer.encoder = Some(Encoder::new(buffered, header).map_err(|error| writer.failed(error))?);
         Ok(writer)
@@ -67,6 +68,7 @@ impl L0Writer {
         phase::enter(Phase::RenameLtx);
         failpoint::around("l0-rename", || fs::rename(&self.temporary, &self.target))
             .map_err(|error| DbError::io("rename ltx file", &self.target, error))?;
+        self.placed = true;
         sync_parent(&self.target).map_err(|error| {
             // Not certainly there after a crash, so it must not be there now: its number is used again.
             let _ = fs::remove_file(&self.target);
@@ -82,9 +84,11 @@ impl L0Writer {
 
 impl Drop for L0Writer {
     fn drop(&mut self) {
-        // After a rename nothing stands there any more; a file that cannot be removed goes at the next open.
         drop(self.encoder.take());
-        let _ = fs::remove_file(&self.temporary);
+        if !self.placed {
+            // One that cannot be removed goes at the next open.
+            let _ = fs::remove_file(&self.temporary);
+        }
     }
 }
 

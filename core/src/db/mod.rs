@@ -31,6 +31,7 @@ mod hand_over;
 mod image;
 mod l0;
 mod log;
+mod memory;
 mod meta;
 mod open;
 mod owner;
@@ -67,8 +68,8 @@ use self::rules::Step;
 use crate::ltx::{Header, Txid};
 
 pub use error::{DbError, DbErrorKind, Result};
+pub use memory::configure_sqlite;
 pub use meta::{LocalFile, MetaDir};
-pub use open::configure_sqlite;
 pub use phase::{Activity, Phase};
 pub use report::{Checkpoint, CheckpointMode, Content, Reason, SyncReport, WrittenFile};
 pub use settings::DbSettings;
@@ -94,6 +95,8 @@ pub struct Db {
     position: Option<Position>,
     /// What the state file says.
     saved: Option<(L0Id, Position)>,
+    /// Which file the remembered page checksums describe, if there are any.
+    remembered: Option<L0Id>,
     /// The replica is ahead of the local state: the next file is a full one, numbered above this.
     behind: Option<Txid>,
     attachment: Option<Attachment>,
@@ -105,6 +108,10 @@ pub struct Db {
     #[cfg(feature = "failpoints")]
     judged: Option<(verdict::Verdict, wal_index::IndexHeader)>,
 }
+
+/// So many files later the remembered page checksums are brought forward; at each one they would cost as much as the file. At
+/// a detach they are as well, so these files are never older than some minutes, and there.
+const REMEMBERED_LATER: u64 = 8;
 
 impl Db {
     /// Reads the local state: loads the saved position, verifies the newest L0 file, removes what was left half written (all
@@ -133,6 +140,7 @@ impl Db {
             newest,
             position,
             saved,
+            remembered: newest,
             behind: None,
             attachment: None,
             last_rest: None,
@@ -283,16 +291,22 @@ impl Db {
         let pages = writer.pages();
         let l0 = writer.publish()?;
         rules::passed(Step::Written);
-        let previous = self.newest.replace(l0);
+        self.newest = Some(l0);
         self.behind = None;
         self.set_position(end, header.commit);
         let size_bytes = l0.size;
         report.files.push(WrittenFile { txid: l0.txid, content, size_bytes, pages, created_at: header.timestamp });
         self.save_position()?;
-        if content == Content::Commits {
-            page_checksums::bring_forward(&self.meta, previous, l0, false);
+        if content == Content::Commits && self.remembered.is_none_or(|old| l0.txid.0 - old.txid.0 >= REMEMBERED_LATER) {
+            self.bring_checksums_forward(l0, false);
         }
         Ok(l0)
+    }
+
+    /// Makes the remembered page checksums describe the newest file.
+    fn bring_checksums_forward(&mut self, newest: L0Id, flush: bool) {
+        let before = self.remembered.replace(newest);
+        page_checksums::bring_forward(&self.meta, before, newest, flush);
     }
 
     fn set_position(&mut self, wal: WalPosition, commit: u32) {

@@ -7,31 +7,14 @@
 #![allow(unsafe_code, reason = "the few SQLite calls that rusqlite does not offer without reading the schema")]
 
 use std::path::Path;
-use std::sync::Once;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{OpenFlags, ffi};
 
+use super::memory::configure_sqlite;
 use super::{DbError, DbSettings};
 use crate::clock;
-
-/// Turns off SQLite's bulk page cache, 20 pages for each connection, the largest part of what one costs.
-///
-/// Works only before the process first uses SQLite, so the program calls it at start; every connection calls it too.
-pub fn configure_sqlite() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // SAFETY: SQLITE_CONFIG_PAGECACHE takes a pointer and two ints; a null buffer of no pages is its documented form
-        // for "no bulk allocation". Called too late, SQLite answers SQLITE_MISUSE and changes nothing.
-        let code = unsafe {
-            ffi::sqlite3_config(ffi::SQLITE_CONFIG_PAGECACHE, std::ptr::null_mut::<std::ffi::c_void>(), 0i32, 0i32)
-        };
-        if code != ffi::SQLITE_OK {
-            tracing::debug!(code, "sqlite was in use before it was configured; connections take a little more memory");
-        }
-    });
-}
 
 /// One connection. Dropping it never checkpoints unless [`Connection::checkpoint_on_close`] allowed it.
 pub(super) struct Connection {

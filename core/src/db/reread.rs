@@ -76,11 +76,10 @@ impl Db {
             drop(writer);
             return self.found_equal(header.wal_position(), ltx_header.commit).map(|()| true);
         }
-        let previous = self.newest;
         let l0 = self.publish(writer, &ltx_header, header.wal_position(), content, report)?;
         match builder {
             Some(builder) => self.finish_checksums(builder, l0, ltx_header.commit),
-            None => page_checksums::bring_forward(&self.meta, previous, l0, false),
+            None => self.bring_checksums_forward(l0, false),
         }
         self.attached_mut().owed = None;
         Ok(true)
@@ -109,7 +108,8 @@ impl Db {
         Builder::create(&self.meta, &self.owner().ok()?, page_size).ok()
     }
 
-    fn finish_checksums(&self, builder: Builder, l0: L0Id, commit: u32) {
+    fn finish_checksums(&mut self, builder: Builder, l0: L0Id, commit: u32) {
+        self.remembered = Some(l0);
         if let Err(error) = builder.publish(l0, commit) {
             tracing::debug!(db = %self.files.path.display(), %error, "page checksums were not kept");
             page_checksums::remove(&self.meta);

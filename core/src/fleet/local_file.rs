@@ -2,13 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use litestream_sdk::{Body, Result as StorageResult};
 
-use crate::ltx::{HEADER_LEN, Header, HeaderError};
+use crate::db::MetaDir;
+use crate::ltx::{HEADER_LEN, Header, HeaderError, Txid};
 use crate::plugin::{FileSource, WriteSource};
+use crate::sqlite::WAL_HEADER_LEN;
 
 /// Up to this size a file is read whole with its header: most are the pages of one commit, and each further visit to a
 /// blocking thread costs more than the bytes.
@@ -22,6 +24,8 @@ pub struct LocalLtx {
     pub size: u64,
     /// Its header.
     pub header: Header,
+    /// It holds every page because the page size is not that of the file before it.
+    pub changes_page_size: bool,
     /// All of it, if it is small.
     content: Option<Bytes>,
 }
@@ -63,33 +67,55 @@ pub enum Unreadable {
     },
 }
 
-/// Looks at the header of a local file, and takes along the content of a small one.
+/// Looks at the header of a local L0 file, and takes along the content of a small one.
 ///
 /// # Errors
 /// It is missing, cannot be read, or is not an LTX file.
-pub async fn read(path: PathBuf) -> Result<LocalLtx, Unreadable> {
-    let shown = path.clone();
-    let looked = blocking(move || {
-        let mut file = File::open(&path)?;
-        let size = file.metadata()?.len();
-        let mut head = [0; HEADER_LEN];
-        if size > SMALL {
-            file.read_exact(&mut head)?;
-            return Ok((path, size, head, None));
-        }
-        let mut content = vec![0; usize::try_from(size).unwrap_or(0).max(HEADER_LEN)];
-        file.read_exact(&mut content)?;
-        head.copy_from_slice(&content[..HEADER_LEN]);
-        Ok((path, size, head, Some(Bytes::from(content))))
-    });
-    let (path, size, head, content) = looked.await.map_err(|error| match error.kind() {
+pub async fn read(meta: &MetaDir, txid: Txid) -> Result<LocalLtx, Unreadable> {
+    let (meta, path) = (meta.clone(), meta.l0_path(txid));
+    let read = tokio::task::spawn_blocking(move || look(&meta, txid)).await;
+    read.unwrap_or_else(|ended| Err(Unreadable::Io { path, error: io::Error::other(ended) }))
+}
+
+/// In one visit: each costs more than what it reads.
+fn look(meta: &MetaDir, txid: Txid) -> Result<LocalLtx, Unreadable> {
+    let path = meta.l0_path(txid);
+    let (size, head, content) = read_small(&path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Unreadable::Missing,
-        _ => Unreadable::Io { path: shown, error },
+        _ => Unreadable::Io { path: path.clone(), error },
     })?;
     match Header::parse(&head) {
-        Ok(header) => Ok(LocalLtx { path, size, header, content }),
+        Ok(header) => {
+            let changes_page_size = changes_page_size(meta, &header);
+            Ok(LocalLtx { path, size, header, changes_page_size, content })
+        }
         Err(error) => Err(Unreadable::Damaged { path, error }),
     }
+}
+
+/// Size, header and, of a small file, the content.
+fn read_small(path: &Path) -> io::Result<(u64, [u8; HEADER_LEN], Option<Bytes>)> {
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut head = [0; HEADER_LEN];
+    if size > SMALL {
+        file.read_exact(&mut head)?;
+        return Ok((size, head, None));
+    }
+    let mut content = vec![0; usize::try_from(size).unwrap_or(0).max(HEADER_LEN)];
+    file.read_exact(&mut content)?;
+    head.copy_from_slice(&content[..HEADER_LEN]);
+    Ok((size, head, Some(Bytes::from(content))))
+}
+
+fn changes_page_size(meta: &MetaDir, header: &Header) -> bool {
+    if header.wal_offset != WAL_HEADER_LEN as u64 || header.max_txid <= Txid::FIRST {
+        return false;
+    }
+    // Where the file before it is gone, so are all of another page size: there was a full file in between.
+    let mut head = [0; HEADER_LEN];
+    let before = File::open(meta.l0_path(Txid(header.max_txid.0 - 1))).and_then(|mut file| file.read_exact(&mut head));
+    before.is_ok() && Header::parse(&head).is_ok_and(|before| before.page_size != header.page_size)
 }
 
 /// Runs blocking work on the runtime's threads for it.
@@ -107,11 +133,12 @@ mod tests {
 
     async fn written(bytes: usize) -> (tempfile::TempDir, Vec<u8>, Result<LocalLtx, Unreadable>) {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.ltx");
+        let meta = MetaDir::new(dir.path());
         let mut content = Header::new(PageSize::MIN, 1, Txid(1), Txid(1), 0).to_bytes().to_vec();
         content.resize(bytes, 7);
-        std::fs::write(&path, &content).unwrap();
-        (dir, content, read(path).await)
+        std::fs::create_dir_all(meta.l0_dir()).unwrap();
+        std::fs::write(meta.l0_path(Txid(1)), &content).unwrap();
+        (dir, content, read(&meta, Txid(1)).await)
     }
 
     #[tokio::test]
@@ -130,6 +157,27 @@ mod tests {
     async fn a_file_that_is_cut_short_is_not_sent() {
         let (_dir, _, file) = written(HEADER_LEN - 1).await;
         assert!(matches!(file, Err(Unreadable::Io { .. })));
-        assert!(matches!(read("/nowhere/a.ltx".into()).await, Err(Unreadable::Missing)));
+        assert!(matches!(read(&MetaDir::new("/nowhere"), Txid(1)).await, Err(Unreadable::Missing)));
+    }
+
+    #[tokio::test]
+    async fn another_page_size_is_noticed_where_a_file_begins_a_wal() {
+        let dir = tempfile::tempdir().unwrap();
+        let meta = MetaDir::new(dir.path());
+        std::fs::create_dir_all(meta.l0_dir()).unwrap();
+        let file = |txid, page_size, wal_offset| {
+            let header = Header { wal_offset, ..Header::new(page_size, 1, Txid(txid), Txid(txid), 0) };
+            std::fs::write(meta.l0_path(Txid(txid)), header.to_bytes()).unwrap();
+        };
+        let begin = WAL_HEADER_LEN as u64;
+        for (txid, page_size, offset) in
+            [(1, PageSize::MIN, begin), (2, PageSize::MAX, begin), (3, PageSize::MAX, begin), (5, PageSize::MIN, begin)]
+        {
+            file(txid, page_size, offset);
+        }
+        file(6, PageSize::MAX, begin + 1);
+        for (txid, changes) in [(1, false), (2, true), (3, false), (5, false), (6, false)] {
+            assert_eq!(read(&meta, Txid(txid)).await.unwrap().changes_page_size, changes, "{txid}");
+        }
     }
 }

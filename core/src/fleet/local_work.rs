@@ -59,11 +59,11 @@ impl Subject<'_> {
 
     fn act(&self, action: LocalAction<Db>, file: &Path) -> (Outcome, ColdLook) {
         match action {
-            LocalAction::Sync { db: None, stamp, .. } if stamp != 0 && stamp == stamp_hash(&ColdStamp::of(file)) => {
-                ((None, Ok(LocalReport::Unchanged)), ColdLook { hash: stamp, settled: true })
-            }
-            LocalAction::Sync { db, full_above, known, .. } => {
+            LocalAction::Sync { db, full_above, known, stamp } => {
                 let before = ColdStamp::of(file);
+                if db.is_none() && stamp != 0 && stamp == stamp_hash(&before) {
+                    return ((None, Ok(LocalReport::Unchanged)), ColdLook { hash: stamp, settled: true });
+                }
                 let outcome = self.sync(db, full_above, known, file);
                 // The stamp of before: what changes while the sync runs is for the next one. Unless our own checkpoint is what
                 // changed the file, and the lock proves that nobody else did.

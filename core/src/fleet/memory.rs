@@ -1,7 +1,7 @@
 //! Memory that a busy time has left behind goes back to the system.
 //!
-//! SQLite and the plugins allocate by the C library, the rest of the program by its own allocator. Both keep what is freed,
-//! in the arenas of threads, until somebody asks: a fleet that was busy once would keep its largest size for good.
+//! Plugins allocate by the C library, the rest of the program and SQLite by an allocator of their own. Both keep what is
+//! freed, in the arenas of threads, until somebody asks: a fleet that was busy once would keep its largest size for good.
 
 #![allow(unsafe_code, reason = "one call of each allocator that nothing wraps")]
 

@@ -7,11 +7,10 @@ use litestream_sdk::{ErrorKind, StorageError};
 
 use crate::clock;
 use crate::db::{LocalFile, MetaDir};
-use crate::ltx::{FileName, Header, Level, LtxInfo, Txid};
+use crate::ltx::{FileName, Level, LtxInfo, Txid};
 use crate::metrics;
 use crate::plugin::Urgency;
 use crate::replica::{Layout, Remote, ReplicaClient, Verdict, contiguous, judge, local_trailer};
-use crate::sqlite::WAL_HEADER_LEN;
 
 use super::entry::Entry;
 use super::local_file::{self, LocalLtx};
@@ -166,7 +165,8 @@ impl Batch<'_> {
         let last = self.work.local.0.min(from.0.saturating_add(count) - 1);
         for txid in (from.0..=last).map(Txid) {
             let file = self.local(txid).await?;
-            if (self.needs_snapshot && txid == from) || self.changes_page_size(txid, &file.header).await {
+            // A restore that must not mix two page sizes (the reference's) begins with the snapshot.
+            if (self.needs_snapshot && txid == from) || file.changes_page_size {
                 self.send_with_snapshot(txid, &file).await?;
             } else {
                 self.send_one(txid, &file).await?;
@@ -201,19 +201,8 @@ impl Batch<'_> {
         }
     }
 
-    /// Whether a file holds every page because the page size is another one. A restore that must not mix the two (the
-    /// reference's) then begins with its snapshot.
-    async fn changes_page_size(&self, txid: Txid, header: &Header) -> bool {
-        if header.wal_offset != WAL_HEADER_LEN as u64 || txid <= Txid::FIRST {
-            return false;
-        }
-        // Where the file before it is gone, so are all of another page size: there was a full file in between.
-        let before = local_file::read(self.meta.l0_path(Txid(txid.0 - 1))).await;
-        before.is_ok_and(|before| before.header.page_size != header.page_size)
-    }
-
     async fn local(&self, txid: Txid) -> Result<LocalLtx, Stop> {
-        match local_file::read(self.meta.l0_path(txid)).await {
+        match local_file::read(&self.meta, txid).await {
             Ok(file) => Ok(file),
             Err(local_file::Unreadable::Missing) => {
                 tracing::warn!(path = %self.work.path.display(), txid = %txid,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::TryStreamExt;
 use http::Method;
 use litestream_sdk::listing::by_delimiter;
 use litestream_sdk::{
@@ -96,8 +95,7 @@ impl Storage for Bucket {
             return Err(StorageError::permanent(format!("{what}: the store ignores ranges")));
         }
         let info = object::from_headers(request.key, response.headers());
-        let body = response.bytes_stream().map_err(move |failed| exchange::no_answer(&what, failed));
-        Ok((info, Body::new(body)))
+        Ok((info, exchange::content(what, response)))
     }
 
     async fn write(&self, request: WriteRequest, body: Body) -> Result<ObjectInfo> {

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use futures::TryStreamExt;
 use http::{HeaderMap, Method};
 use litestream_sdk::listing::by_delimiter;
 use litestream_sdk::{
@@ -113,10 +112,10 @@ impl Storage for Bucket {
     }
 
     async fn stat(&self, key: &ObjectKey) -> Result<ObjectInfo> {
-        let response = self.client().send(object(Method::HEAD, key.to_utf8()?)).await?;
-        let size = range::content_length(response.headers());
+        let (headers, _) = self.client().ask(object(Method::HEAD, key.to_utf8()?)).await?;
+        let size = range::content_length(&headers);
         let size = size.ok_or_else(|| StorageError::transient(format!("HEAD {key}: an answer without a length")))?;
-        Ok(describe(key.clone(), size, response.headers()))
+        Ok(describe(key.clone(), size, &headers))
     }
 
     async fn read(&self, request: ReadRequest) -> Result<(Option<ObjectInfo>, Body)> {
@@ -142,8 +141,7 @@ impl Storage for Bucket {
         }
         let headers = response.headers();
         let info = range::object_size(headers).map(|size| describe(request.key, size, headers));
-        let body = response.bytes_stream().map_err(move |failed| exchange::no_answer(&what, failed));
-        Ok((info, Body::new(body)))
+        Ok((info, exchange::content(what, response)))
     }
 
     async fn write(&self, request: WriteRequest, body: Body) -> Result<ObjectInfo> {

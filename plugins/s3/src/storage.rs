@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use futures::TryStreamExt;
 use http::{HeaderMap, Method};
 use litestream_sdk::listing::by_delimiter;
 use litestream_sdk::{
@@ -93,10 +92,10 @@ impl Storage for Bucket {
 
     async fn stat(&self, key: &ObjectKey) -> Result<ObjectInfo> {
         let call = object(Method::HEAD, key.to_utf8()?).headers(&self.encryption.on_content);
-        let response = self.client.send(call).await?;
-        let size = range::content_length(response.headers());
+        let (headers, _) = self.client.ask(call).await?;
+        let size = range::content_length(&headers);
         let size = size.ok_or_else(|| StorageError::transient(format!("HEAD {key}: an answer without a length")))?;
-        Ok(describe(key.clone(), size, response.headers()))
+        Ok(describe(key.clone(), size, &headers))
     }
 
     async fn read(&self, request: ReadRequest) -> Result<(Option<ObjectInfo>, Body)> {
@@ -130,8 +129,7 @@ impl Storage for Bucket {
             return Err(StorageError::conflict(&request.key));
         }
         let info = range::object_size(response.headers()).map(|size| describe(request.key, size, response.headers()));
-        let body = response.bytes_stream().map_err(move |failed| exchange::no_answer(&what, failed));
-        Ok((info, Body::new(body)))
+        Ok((info, exchange::content(what, response)))
     }
 
     async fn write(&self, request: WriteRequest, body: Body) -> Result<ObjectInfo> {

@@ -83,8 +83,16 @@ impl Client {
         }
         let headers = response.headers().clone();
         // Without its text the status still says what to do.
-        let body = response.bytes().await.unwrap_or_default();
+        let body = exchange::whole(&call.what, response).await.map(|(_, body)| body).unwrap_or_default();
         Err(error::from_answer(&call.what, status, &headers, &body))
+    }
+
+    /// Sends, and reads the whole answer; gives its status.
+    pub async fn ask(&self, call: Call<'_>, expected: &[u16]) -> Result<(u16, Bytes)> {
+        let what = call.what.clone();
+        let response = self.send(call, expected).await?;
+        let status = response.status().as_u16();
+        Ok((status, exchange::whole(&what, response).await?.1))
     }
 
     /// What is at a path (`depth` 0), or there and in the directory (1); `None` if nothing.
@@ -92,17 +100,16 @@ impl Client {
         let call = Call::new("PROPFIND", path).header("depth", depth);
         let call = call.header("content-type", HeaderValue::from_static("application/xml")).body(xml::PROPFIND);
         let what = call.what.clone();
-        let response = self.send(call, &[404]).await?;
-        if response.status() == 404 {
+        let (status, body) = self.ask(call, &[404]).await?;
+        if status == 404 {
             return Ok(None);
         }
-        let body: Bytes = response.bytes().await.map_err(|error| exchange::no_answer(&what, error))?;
         xml::resources(&body).map(Some).map_err(|error| error.context(what))
     }
 
     /// Removes what is at a path; what is absent is fine.
     pub async fn delete(&self, path: &str) -> Result<()> {
-        self.send(Call::new("DELETE", path), &[404, 410]).await.map(drop)
+        self.ask(Call::new("DELETE", path), &[404, 410]).await.map(drop)
     }
 
     /// An error unless the configured address itself is there: a wrong one must not look like an empty replica.

@@ -50,8 +50,8 @@ impl Known {
                 missing.pop();
                 continue;
             }
-            let answer = client.send(Call::new("MKCOL", &path), &[405, 409, 404]).await?;
-            match answer.status().as_u16() {
+            let (status, _) = client.ask(Call::new("MKCOL", &path), &[405, 409, 404]).await?;
+            match status {
                 // Its parent is missing.
                 404 | 409 => match dir.rsplit_once('/') {
                     Some((parent, _)) => missing.push(parent),

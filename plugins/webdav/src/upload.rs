@@ -76,7 +76,7 @@ pub(crate) async fn upload(
     let destination = HeaderValue::try_from(client.address(target));
     let destination = destination.map_err(|_| StorageError::invalid_input(format!("{}: no address", request.key)))?;
     client
-        .send(moved.header("destination", destination), &[])
+        .ask(moved.header("destination", destination), &[])
         .await
         .map_err(|error| if is_missing(&error) { retryable(error) } else { error })?;
     undo.disarm();
@@ -116,7 +116,7 @@ async fn put(client: &Client, path: &str, size: Option<u64>, body: Body) -> Resu
     let call = Call::new("PUT", path).header("content-type", HeaderValue::from_static("application/octet-stream"));
     // Without a length the body is sent in chunks, which not every server takes.
     let call = if let Some(size) = size { call.header("content-length", size) } else { call };
-    let answer = client.send(call.body(reqwest::Body::wrap_stream(stream)), &[]).await;
+    let answer = client.ask(call.body(reqwest::Body::wrap_stream(stream)), &[]).await;
     let mut sending = sending.lock().await;
     if let Some(error) = sending.failure.take() {
         return Err(error);

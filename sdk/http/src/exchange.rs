@@ -1,8 +1,9 @@
 //! A request and its answer. Nothing is sent twice.
 
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
 use http::HeaderMap;
-use litestream_sdk::{ErrorKind, Result, StorageError};
+use litestream_sdk::{Body, ErrorKind, Result, StorageError};
 use reqwest::{Client, ClientBuilder, Request, Response};
 
 /// A pool of connections that does exactly what it is told: a redirect would carry the login or signature to another host,
@@ -36,18 +37,37 @@ pub async fn send(
     }
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     // Without its text the status still says what to do.
-    let body = response.bytes().await.unwrap_or_default();
+    let body = whole(what, response).await.map(|(_, body)| body).unwrap_or_default();
     Err(refused(status, &headers, &body))
 }
 
-/// The whole of a small answer.
+/// The whole of a small answer, also of an empty one: what is not read to its end costs the connection.
 ///
 /// # Errors
 /// Those of [`no_answer`].
 pub async fn whole(what: &str, response: Response) -> Result<(HeaderMap, Bytes)> {
     let headers = response.headers().clone();
     let body = response.bytes().await.map_err(|failed| no_answer(what, failed))?;
+    connection_is_back().await;
     Ok((headers, body))
+}
+
+/// The content of a large answer, piece by piece. Its errors are those of [`no_answer`].
+pub fn content(what: String, response: Response) -> Body {
+    let chunks = response.bytes_stream().map_err(move |failed| no_answer(&what, failed));
+    // Nothing, once the connection is back.
+    let end = stream::once(connection_is_back()).filter_map(|()| std::future::ready(None));
+    Body::new(chunks.chain(end.boxed()))
+}
+
+/// Waits until the connection of an answer that ended is back in the pool. A call that ends before would let the next one,
+/// which the host has held back for it, open a connection of its own.
+///
+/// The HTTP client gives it back from a task that the connection's own wakes. Both run on the plugin's worker, which then
+/// comes to this one; with several workers it is only likely.
+async fn connection_is_back() {
+    // It ends, or the runtime does.
+    let _ = tokio::spawn(std::future::ready(())).await;
 }
 
 /// No answer at all, or one that broke off. Of the address only the host is kept: the rest may be a credential, such as

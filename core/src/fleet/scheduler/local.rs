@@ -18,6 +18,9 @@ const LOOKS: u8 = 20;
 /// File times younger than two seconds prove nothing; and what a reader or writer kept us from tidying is tried again.
 const SETTLE: Duration = Duration::from_secs(3);
 
+/// How long a database without news stays attached where many are: until a later look at its files alone can be a proof.
+const QUIET_IN_A_CROWD: Duration = Duration::from_millis(2250);
+
 /// The longest pause between two looks, as a power of two of milliseconds.
 const LONGEST_PAUSE: u8 = 6;
 
@@ -229,7 +232,7 @@ impl<D: HotDb> Scheduler<D> {
         let record = self.table.get(id)?;
         let (entry, stamp, flags) = (record.entry, record.stamp, record.flags);
         let known = record.local.max(record.levels.position());
-        let quiet = self.detaching || (now.since(record.active) >= self.limits.quiet && record.uploaded());
+        let quiet = self.detaching || (now.since(record.active) >= self.quiet() && record.uploaded());
         let full_above = self.full_files.get(&id).copied();
         let forced = flags.has(Flags::FORCED) || flags.has(Flags::UNSETTLED) || full_above.is_some();
         if let Some(db) = self.hot.get(id)
@@ -278,6 +281,13 @@ impl<D: HotDb> Scheduler<D> {
         self.come_again(id, now);
     }
 
+    /// How long a database without news stays attached. One that has to go sooner than in a crowd, to make room, must be
+    /// looked into again.
+    fn quiet(&self) -> Duration {
+        let crowded = self.hot.open() > self.hot.ceiling() / 4;
+        if crowded { QUIET_IN_A_CROWD.min(self.limits.quiet) } else { self.limits.quiet }
+    }
+
     fn requeue(&mut self, id: DbId) {
         if let Some(record) = self.table.get_mut(id) {
             record.lane_mut(Lane::Local).phase = Phase::Queued;
@@ -288,10 +298,7 @@ impl<D: HotDb> Scheduler<D> {
     fn evict(&mut self, now: Tick) -> Option<Evicted<D>> {
         let table = &self.table;
         let idle = |id| table.get(id).is_some_and(|record| record.lane(Lane::Local).phase == Phase::Idle);
-        let (id, db) = match self.hot.evict(idle) {
-            Some(found) => found,
-            None => self.hot.evict(|_| true)?,
-        };
+        let (id, db) = self.hot.evict(idle)?;
         let path = self.table.path(id);
         let mut entry = EntryId(0);
         if let Some(record) = self.table.get_mut(id) {
@@ -391,7 +398,7 @@ impl<D: HotDb> Scheduler<D> {
         if self.closing {
             return;
         }
-        let (flags, quiet_at) = (record.flags, record.active.after(self.limits.quiet));
+        let (flags, quiet_at) = (record.flags, record.active.after(self.quiet()));
         if flags.has(Flags::UNSETTLED) {
             self.want(id, Lane::Local, now.after(SETTLE));
         } else if flags.has(Flags::HOT) && record.uploaded() {
