@@ -5,10 +5,10 @@
 //! | everything in the WAL is in the database file and copied | SQLite removes `-wal` and `-shm`; the database file is not touched |
 //! | frames are left | everything stays; the next opener recovers and appends |
 
+use super::Db;
 use super::error::Result;
 use super::position::WalPosition;
 use super::report::SyncReport;
-use super::Db;
 
 /// How many moves of the read mark are tried to get the whole WAL into the database file.
 const MAX_MOVES: u32 = 2;

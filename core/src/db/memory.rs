@@ -40,7 +40,7 @@ pub fn configure_sqlite() {
             ]
         };
         if codes != [ffi::SQLITE_OK; 3] {
-            tracing::debug!(?codes, "sqlite was in use before it was configured; connections take a little more memory");
+            tracing::debug!(?codes, "sqlite was in use before it was configured; it takes a little more memory");
         }
     });
 }
