@@ -37,6 +37,8 @@ impl Bench {
     fn new(open_databases: usize) -> Bench {
         let limits = Limits { open_databases, uploads: 4, levels: 1, quiet: 10 * SECOND };
         let mut scheduler = Scheduler::new(limits, LevelPlan::off());
+        // Levels keep to the clock on the wall: each run begins a second after a full hour.
+        scheduler.unix_start = 3600 * 500_000 + 1;
         let entry = EntryId(0);
         scheduler.set_entry(entry, timing(0), Tick(0));
         let (commits, copied) = Default::default();
@@ -149,6 +151,18 @@ fn a_new_database_is_synced_uploaded_and_detached_when_quiet() {
     assert!(bench.scheduler.table.get(a).unwrap().uploaded());
     assert_eq!(bench.run(11 * SECOND), [(a, "detach")]);
     assert_eq!(bench.scheduler.hot.open(), 0);
+}
+
+#[test]
+fn where_many_are_attached_each_leaves_as_soon_as_its_files_can_be_recognised() {
+    for (databases, gone_after) in [(25, 10), (26, 3)] {
+        let mut bench = Bench::new(100);
+        (0..databases).for_each(|number| drop(bench.add(&format!("{number}.db"))));
+        let done = bench.run((gone_after - 1) * SECOND);
+        assert!(done.iter().all(|(_, what)| *what == "sync"), "{databases} after {}s: {done:?}", gone_after - 1);
+        let done = bench.run(2 * SECOND);
+        assert!(done.iter().any(|(_, what)| *what == "detach"), "{databases} after {}s: {done:?}", gone_after + 1);
+    }
 }
 
 #[test]
