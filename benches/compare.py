@@ -116,7 +116,8 @@ def single(root):
 def restore(program, root):
     """Wall seconds, CPU seconds and peak MB of one restore, which has to give the source's rows."""
     output = root / "restored.db"
-    output.unlink(missing_ok=True)
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{output}{suffix}").unlink(missing_ok=True)
     start = time.monotonic()
     process = subprocess.Popen([program, "restore", "-o", output, f"file://{root}/replica"], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
