@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Very many databases under load, and an audit of everything that was acknowledged to their writers.
 
-    cargo build --release
     cargo build --release && cargo build --release -p litestream-core --example writer
     benches/soak.py lag --databases 100000 --directory /dev/shm         1 % written each second: commit to replica
     benches/soak.py cold                                                open, write a row, close, over cold databases
