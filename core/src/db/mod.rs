@@ -274,7 +274,7 @@ impl Db {
     fn drop_older_history(&mut self) -> Result<()> {
         if self.behind.is_some() && self.newest.is_some() {
             self.meta.reset().map_err(|error| DbError::io("remove local ltx files", self.meta.root(), error))?;
-            (self.newest, self.position, self.saved) = (None, None, None);
+            (self.newest, self.position, self.saved, self.remembered) = (None, None, None, None);
         }
         Ok(())
     }

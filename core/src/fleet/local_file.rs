@@ -73,8 +73,7 @@ pub enum Unreadable {
 /// It is missing, cannot be read, or is not an LTX file.
 pub async fn read(meta: &MetaDir, txid: Txid) -> Result<LocalLtx, Unreadable> {
     let (meta, path) = (meta.clone(), meta.l0_path(txid));
-    let read = tokio::task::spawn_blocking(move || look(&meta, txid)).await;
-    read.unwrap_or_else(|ended| Err(Unreadable::Io { path, error: io::Error::other(ended) }))
+    blocking(move || Ok(look(&meta, txid))).await.unwrap_or_else(|error| Err(Unreadable::Io { path, error }))
 }
 
 /// In one visit: each costs more than what it reads.
