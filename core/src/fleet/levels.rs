@@ -71,9 +71,8 @@ pub fn replan(levels: &mut Levels, plan: &LevelPlan, key: u64, now: u32) {
     }
     for level in (1..=8).filter_map(Level::new) {
         let job = Job::Compact(level);
-        let source = Level::new(level.number() - 1).map_or(Txid::NONE, |below| levels.max(below));
         match plan.interval(level) {
-            Some(interval) if source > covered(levels, level) => {
+            Some(interval) if is_worth_merging(levels, level) => {
                 plan_once(levels, job, || next_boundary(now, interval, key));
             }
             _ => levels.plan(job, None),
@@ -100,6 +99,15 @@ pub fn replan(levels: &mut Levels, plan: &LevelPlan, key: u64, now: u32) {
     if let Some(interval) = plan.validation_interval {
         plan_once(levels, Job::Validate, || next_boundary(now, interval, key));
     }
+}
+
+/// True if the level below holds what `level` does not. A single file of level 0 stays where it is until a second one comes:
+/// level 1 would hold the same bytes, and with many databases of which each changes now and then, every commit would be
+/// written twice.
+fn is_worth_merging(levels: &Levels, level: Level) -> bool {
+    let Some(below) = Level::new(level.number() - 1) else { return false };
+    let alone = if below == Level::RAW { 1 } else { 0 };
+    levels.max(below).0 > covered(levels, level).0 + alone
 }
 
 /// True if level 0 holds files, beside its last one, that level 1 or a snapshot holds too.
@@ -167,6 +175,9 @@ mod tests {
         replan(&mut levels, &plan, 0, now);
         assert_eq!(levels.first_due(), None, "one file and its snapshot: nothing to do");
 
+        levels.reached(Level::RAW, Txid(2));
+        replan(&mut levels, &plan, 0, now);
+        assert!(levels.due(Job::Compact(level(1))).is_none(), "one file of level 0 is left there");
         levels.reached(Level::RAW, Txid(3));
         replan(&mut levels, &plan, 0, now);
         assert!(levels.due(Job::Compact(level(1))).is_some());

@@ -104,8 +104,8 @@ async fn send(client: &Client, request: &WriteRequest, session: &Uri, sent: u64,
     let call = call(request, session).header("content-range", &range)?.body([part]);
     let what = call.what.clone();
     let response = client.exchange(call).await?;
-    let (status, headers) = (response.status(), response.headers().clone());
-    let answer = response.bytes().await.map_err(|failed| exchange::no_answer(&what, failed))?;
+    let status = response.status();
+    let (headers, answer) = exchange::whole(&what, response).await?;
     if status != StatusCode::PERMANENT_REDIRECT {
         let target = Target::Session(session.clone());
         return Err(crate::error::from_answer(&what, &target, status.as_u16(), &headers, &answer));

@@ -13,7 +13,7 @@ use litestream_sdk::{
     Body, Capability, Context, ListRequest, ObjectInfo, ObjectKey, Pages, ReadRequest, Result, Storage, StorageError,
     Time, Timestamp, WriteRequest, async_trait,
 };
-use litestream_sdk_http::range;
+use litestream_sdk_http::{exchange, range};
 
 use crate::client::{Call, Client};
 use crate::config::WebdavOptions;
@@ -100,7 +100,7 @@ fn modified(headers: &HeaderMap) -> Time {
 
 /// The bytes that were asked for, of an answer that may hold more on both sides.
 fn body(answer: reqwest::Response, what: String, held: Held) -> Body {
-    let chunks = answer.bytes_stream().map_err(move |error| litestream_sdk_http::exchange::no_answer(&what, error));
+    let chunks = exchange::content(what, answer).into_stream();
     let window = (held.skip, held.len.unwrap_or(u64::MAX));
     let cut = chunks.try_take_while({
         let mut left = held.skip.saturating_add(window.1);
