@@ -10,7 +10,7 @@
 //! | `open`, `attach`, `sync`, `copy`, `hold`, `lock`, `unread`, `passive`, `read`, `release`, `unlock`, `detach` | one step, see `litestream_core::db` |
 //! | `pass sync`, `pass detach` | the whole of `Db::sync` or `Db::detach`; answers `at STEP` at each step in it and waits for a line |
 //!
-//! Environment: `FOLLOWER_OFF` names rules to leave out, `FOLLOWER_SETTINGS` is `min-pages,truncate,max-bytes,checksum-limit`
+//! Environment: `FOLLOWER_OFF` names rules to leave out, `FOLLOWER_SETTINGS` is `min-pages,truncate,max-bytes,checksum-limit,small`
 //! (`-` for none), `FOLLOWER_RACY_MS` the age a time stamp must have.
 
 #[path = "replica.rs"]
@@ -98,12 +98,13 @@ impl Follower {
 fn settings(text: &str) -> DbSettings {
     let mut settings = DbSettings { checkpoint_interval: None, ..DbSettings::default() };
     let fields: Vec<Option<u64>> = text.split(',').map(|field| field.parse().ok()).collect();
-    if let [min_pages, truncate, max_bytes, checksum_limit] = fields[..] {
+    if let [min_pages, truncate, max_bytes, checksum_limit, small] = fields[..] {
         let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         settings.min_checkpoint_page_count = min_pages.map_or(1000, narrow);
         settings.truncate_page_n = truncate.map(narrow);
         settings.max_sync_wal_bytes = max_bytes;
         settings.page_checksum_limit_bytes = checksum_limit.unwrap_or(u64::MAX);
+        settings.small_database_bytes = small.unwrap_or(0);
     }
     settings
 }
@@ -113,6 +114,7 @@ fn switch_off_rules(names: &str) {
         rules::switch_off(match name {
             "lock" => Rule::Lock,
             "hold" => Rule::Hold,
+            "gap" => Rule::Gap,
             "folded" => Rule::Folded,
             "tail" => Rule::Tail,
             "jump" => Rule::Jump,

@@ -1,9 +1,13 @@
-//! Moving the read mark forward, hand over hand: a second connection takes a read lock before the first lets go, so that
-//! there is no moment without a reader, and no write lock is needed.
+//! Moving the read mark forward, without the write lock.
 //!
-//! Safe because: if the second stands in the WAL, nobody restarts it meanwhile. If it stands at 0, every frame was in the
-//! database file while the first still held its mark, so none lies above that mark, and what is committed later cannot be
-//! moved into the file.
+//! Hand over hand: a second connection takes a read lock before the first lets go, so that there is no moment without a
+//! reader. Safe because: if the second stands in the WAL, nobody restarts it meanwhile. If it stands at 0, every frame was in
+//! the database file while the first still held its mark, so none lies above that mark, and what is committed later cannot
+//! be moved into the file.
+//!
+//! Of a small database the first lets go and takes hold again. Everything up to then is copied; what is committed in between
+//! may be moved into the file and its frames overwritten. Nobody can do that without restarting the WAL, with other salts:
+//! then all pages are compared, as after an attach.
 
 use super::copy::Copied;
 use super::error::{DbError, Result};
@@ -17,6 +21,9 @@ use crate::clock;
 impl Db {
     /// One move, with a passive checkpoint in the middle of it. Does nothing if another program is in the way.
     pub(super) fn hand_over(&mut self, report: &mut SyncReport) -> Result<()> {
+        if self.is_small_database() {
+            return self.let_go_and_return(report);
+        }
         let Some(second) = self.second_reader()? else { return Ok(()) };
         self.attached_mut().second = Some(second);
         rules::passed(Step::Held);
@@ -35,7 +42,29 @@ impl Db {
         Ok(())
     }
 
-    /// Lets go of the read lock, checkpoints what can be, and takes a new one. The caller keeps the WAL in place meanwhile.
+    fn is_small_database(&self) -> bool {
+        let attachment = self.attached();
+        let pages = attachment.pending.as_ref().map(|batch| batch.commit).or(self.position.as_ref().map(|it| it.commit));
+        let bytes = pages.map_or(u64::MAX, |pages| u64::from(pages) * attachment.page_size.bytes() as u64);
+        bytes <= self.settings.small_database_bytes
+    }
+
+    /// The move without a second connection.
+    fn let_go_and_return(&mut self, report: &mut SyncReport) -> Result<()> {
+        let reached = self.reached();
+        self.move_mark(report)?;
+        let published = self.attached().header()?.wal_position();
+        // As after an attach: frames that were moved into the file in between are not protected.
+        if !published.is_same_as(&reached) && !rules::is_off(Rule::Gap) {
+            self.attached_mut().owed = Some(published);
+        }
+        report.more |= self.copy(report)? == Copied::Limited;
+        rules::passed(Step::Copied);
+        Ok(())
+    }
+
+    /// Lets go of the read lock, checkpoints what can be, and takes a new one. The caller keeps the WAL in place meanwhile, or
+    /// looks whether it stayed.
     pub(super) fn move_mark(&mut self, report: &mut SyncReport) -> Result<()> {
         self.unread();
         rules::passed(Step::Unread);

@@ -28,7 +28,7 @@ pub(super) struct L0Writer {
 
 impl L0Writer {
     /// Starts the file of `header.max_txid`; makes the directory if needed.
-    pub(super) fn create(meta: &MetaDir, owner: &Owner, header: &Header) -> Result<L0Writer> {
+    pub(super) fn create(meta: &MetaDir, owner: &Owner<'_>, header: &Header) -> Result<L0Writer> {
         let directory = meta.l0_dir();
         owner
             .create_dir_all(&directory)

@@ -261,7 +261,7 @@ impl Db {
         self.attachment = None;
     }
 
-    fn owner(&self) -> Result<Owner> {
+    fn owner(&self) -> Result<Owner<'_>> {
         Owner::of_database(&self.files.path).map_err(|error| DbError::io("look at database", &self.files.path, error))
     }
 

@@ -64,7 +64,7 @@ pub(super) struct Builder {
 
 impl Builder {
     /// Starts a new file.
-    pub(super) fn create(meta: &MetaDir, owner: &Owner, page_size: PageSize) -> io::Result<Builder> {
+    pub(super) fn create(meta: &MetaDir, owner: &Owner<'_>, page_size: PageSize) -> io::Result<Builder> {
         let (target, temporary) = (meta.page_checksums_path(), meta.unfinished_page_checksums_path());
         owner.create_dir_all(meta.root())?;
         let mut writer = BufWriter::with_capacity(64 * 1024, owner.create_file(&temporary)?);

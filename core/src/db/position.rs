@@ -78,7 +78,7 @@ const VERSION: u32 = 1;
 impl Position {
     /// Replaces the state file. Not flushed: one that a crash of the machine damages is recognised as lost, which costs care
     /// and not data.
-    pub(super) fn save(&self, meta: &MetaDir, l0: L0Id, owner: Option<&Owner>) -> io::Result<()> {
+    pub(super) fn save(&self, meta: &MetaDir, l0: L0Id, owner: Option<&Owner<'_>>) -> io::Result<()> {
         let path = meta.position_path();
         let temporary = path.with_extension("position.tmp");
         // A database that is gone lends its owner to nobody.

@@ -10,6 +10,8 @@ pub enum Rule {
     Lock,
     /// The hand-over keeps a second read lock while the first is let go.
     Hold,
+    /// After a moment without a read lock a restarted WAL is not trusted.
+    Gap,
     /// "Folded" needs an unchanged stamp of the database file.
     Folded,
     /// The old last frame still lying there proves nothing.

@@ -20,6 +20,9 @@ pub struct DbSettings {
     /// Databases larger than this remember no page checksums (8 bytes a page), and need a full file where others need
     /// only the pages that differ.
     pub page_checksum_limit_bytes: u64,
+    /// Up to this size the read mark is moved without a second connection. What slips in between costs a comparison of every
+    /// page, and that is cheap here; the connection costs a third of a commit.
+    pub small_database_bytes: u64,
     /// Work on NFS, SMB, FUSE and the like, although their locks and shared memory may lie.
     pub allow_network_file_system: bool,
 }
@@ -42,6 +45,7 @@ impl Default for DbSettings {
             truncate_page_n: Some(121_359),
             max_sync_wal_bytes: Some(64 << 20),
             page_checksum_limit_bytes: 64 << 30,
+            small_database_bytes: 1 << 20,
             allow_network_file_system: false,
         }
     }

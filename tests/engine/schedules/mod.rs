@@ -98,7 +98,7 @@ fn random_schedules_lose_nothing_and_invent_nothing() {
 /// A tester that cannot fail proves nothing. Rules that take longer to miss are in `ENGINE_OFF` runs.
 #[test]
 fn leaving_out_a_rule_is_noticed() {
-    for rule in ["lock", "hold", "folded"] {
+    for rule in ["lock", "hold", "gap", "folded"] {
         let found = run(1, 3000, rule);
         assert!(found.failure.is_some(), "nothing noticed without rule {rule} in {} schedules", found.schedules);
     }

@@ -366,5 +366,6 @@ fn settings(rng: &mut Rng) -> String {
     let truncate = ["-", "1", "6"][rng.usize(..3)];
     let max_bytes = ["-", "-", "1", "1500", "6000"][rng.usize(..5)];
     let checksum_limit = ["-", "-", "0"][rng.usize(..3)];
-    format!("{min_pages},{truncate},{max_bytes},{checksum_limit}")
+    let small = ["-", "1000000"][rng.usize(..2)];
+    format!("{min_pages},{truncate},{max_bytes},{checksum_limit},{small}")
 }

@@ -252,6 +252,7 @@ impl Builder<'_> {
             },
             max_sync_wal_bytes: u64::try_from(schema.max_sync_wal_bytes.0).ok().filter(|bytes| *bytes > 0),
             page_checksum_limit_bytes: schema.page_checksum_limit.0,
+            small_database_bytes: built_in.small_database_bytes,
             allow_network_file_system: schema.allow_network_file_system.0,
         })
     }

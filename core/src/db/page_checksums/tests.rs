@@ -7,7 +7,7 @@ const SIZE: PageSize = PageSize::MIN;
 struct Fixture {
     _directory: tempfile::TempDir,
     meta: MetaDir,
-    owner: Owner,
+    database: PathBuf,
 }
 
 impl Fixture {
@@ -16,13 +16,17 @@ impl Fixture {
         let database = directory.path().join("a.db");
         fs::write(&database, b"x").expect("write");
         let meta = MetaDir::new(directory.path().join("meta"));
-        Fixture { meta, owner: Owner::of_database(&database).expect("owner"), _directory: directory }
+        Fixture { meta, database, _directory: directory }
+    }
+
+    fn owner(&self) -> Owner<'_> {
+        Owner::of_database(&self.database).expect("owner")
     }
 
     /// An L0 file with these pages, each filled with one byte.
     fn l0(&self, txid: u64, commit: u32, pages: &[(u32, u8)]) -> L0Id {
         let header = ltx::Header::new(SIZE, commit, Txid(txid), Txid(txid), 0);
-        let mut writer = L0Writer::create(&self.meta, &self.owner, &header).expect("create");
+        let mut writer = L0Writer::create(&self.meta, &self.owner(), &header).expect("create");
         for &(pgno, byte) in pages {
             writer.put(Pgno(pgno), &[byte; 512]).expect("put");
         }
@@ -32,7 +36,7 @@ impl Fixture {
     /// Checksums of three pages, as after a first full file.
     fn start(&self) -> L0Id {
         let l0 = self.l0(1, 3, &[(1, 1), (2, 1), (3, 1)]);
-        let mut builder = Builder::create(&self.meta, &self.owner, SIZE).expect("create");
+        let mut builder = Builder::create(&self.meta, &self.owner(), SIZE).expect("create");
         for pgno in 1..=3 {
             builder.push(Pgno(pgno), page_checksum(Pgno(pgno), &[1; 512])).expect("push");
         }
@@ -138,7 +142,7 @@ fn a_damaged_header_is_never_believed() {
 fn checksums_that_are_not_published_leave_nothing_behind() {
     let fixture = Fixture::new();
     let newest = fixture.start();
-    let mut builder = Builder::create(&fixture.meta, &fixture.owner, SIZE).expect("create");
+    let mut builder = Builder::create(&fixture.meta, &fixture.owner(), SIZE).expect("create");
     builder.push(Pgno(1), 9).expect("push");
     drop(builder);
     assert_eq!(fixture.meta.remove_temporary_files().expect("look"), 0);
