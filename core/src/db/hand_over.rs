@@ -21,20 +21,26 @@ use crate::clock;
 impl Db {
     /// One move, with a passive checkpoint in the middle of it. Does nothing if another program is in the way.
     pub(super) fn hand_over(&mut self, report: &mut SyncReport) -> Result<()> {
-        if self.is_small_database() {
-            return self.let_go_and_return(report);
+        let alone = self.is_small_database();
+        if !alone {
+            let Some(second) = self.second_reader()? else { return Ok(()) };
+            self.attached_mut().second = Some(second);
+            rules::passed(Step::Held);
         }
-        let Some(second) = self.second_reader()? else { return Ok(()) };
-        self.attached_mut().second = Some(second);
-        rules::passed(Step::Held);
         if self.copy(report)? == Copied::Limited {
             self.release();
             report.more = true;
             return Ok(());
         }
         rules::passed(Step::Copied);
+        let reached = self.reached();
         self.move_mark(report)?;
-        // Not needed for safety: nothing behind the second's mark can be moved into the file while it is held. It spares what
+        if alone && !rules::is_off(Rule::Gap) {
+            // As after an attach: what was moved into the file while nobody held anything is not protected.
+            let published = self.attached().header()?.wal_position();
+            self.attached_mut().owed = Some(published).filter(|published| !published.is_same_as(&reached));
+        }
+        // Beside a second connection not needed for safety: nothing behind its mark can be moved into the file. It spares what
         // was committed meanwhile the wait for the next pass.
         report.more |= self.copy(report)? == Copied::Limited;
         rules::passed(Step::Copied);
@@ -44,23 +50,10 @@ impl Db {
 
     fn is_small_database(&self) -> bool {
         let attachment = self.attached();
-        let pages = attachment.pending.as_ref().map(|batch| batch.commit).or(self.position.as_ref().map(|it| it.commit));
-        let bytes = pages.map_or(u64::MAX, |pages| u64::from(pages) * attachment.page_size.bytes() as u64);
-        bytes <= self.settings.small_database_bytes
-    }
-
-    /// The move without a second connection.
-    fn let_go_and_return(&mut self, report: &mut SyncReport) -> Result<()> {
-        let reached = self.reached();
-        self.move_mark(report)?;
-        let published = self.attached().header()?.wal_position();
-        // As after an attach: frames that were moved into the file in between are not protected.
-        if !published.is_same_as(&reached) && !rules::is_off(Rule::Gap) {
-            self.attached_mut().owed = Some(published);
-        }
-        report.more |= self.copy(report)? == Copied::Limited;
-        rules::passed(Step::Copied);
-        Ok(())
+        let waiting = attachment.pending.as_ref().map(|batch| batch.commit);
+        let pages = waiting.or(self.position.as_ref().map(|position| position.commit));
+        let bytes = |pages: u32| u64::from(pages) * u64::from(attachment.page_size.get());
+        pages.is_some_and(|pages| bytes(pages) <= self.settings.small_database_bytes)
     }
 
     /// Lets go of the read lock, checkpoints what can be, and takes a new one. The caller keeps the WAL in place meanwhile, or
@@ -98,7 +91,7 @@ impl Db {
         }
     }
 
-    /// Closes the second connection, and with it whatever lock it held.
+    /// Closes the second connection, if there is one, and with it whatever lock it held.
     pub(super) fn release(&mut self) {
         if let Some(second) = self.attached_mut().second.take() {
             second.rollback();
