@@ -87,7 +87,8 @@ fn answers(program: &Program) -> Vec<String> {
     let sandbox = Sandbox::new();
     sandbox.database("app.db");
     sandbox.database("second.db");
-    let text = "socket:\n  enabled: true\n  path: ROOT/control.sock\ndbs:\n  - path: ROOT/app.db\n    replica:\n      path: ROOT/replica\n";
+    // Nothing is compacted while the questions are asked.
+    let text = "levels:\n  - interval: 12h\n  - interval: 24h\nsocket:\n  enabled: true\n  path: ROOT/control.sock\ndbs:\n  - path: ROOT/app.db\n    replica:\n      path: ROOT/replica\n";
     let config = sandbox.write("litestream.yml", text.replace("ROOT", sandbox.root().to_str().unwrap()));
     let mut daemon = Daemon::replicate(program, &sandbox, &config);
     let replica = FileReplica::at(sandbox.path("replica"));

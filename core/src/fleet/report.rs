@@ -17,7 +17,7 @@ pub fn event(shared: &Arc<Shared>, event: Event) {
         // Answered already, under the lock.
         Event::Ended(..) => {}
         Event::Forgotten(_, gone) => forgotten(&gone),
-        Event::Shrunk => super::memory::give_back(),
+        Event::Shrunk => shared.give_memory_back(),
         Event::Returned(entry, path) => super::membership::add_again(shared, entry, path),
     }
 }

@@ -79,6 +79,8 @@ pub struct State {
     pub(super) wake_at: Tick,
     /// Workers that wait for work.
     idle_workers: usize,
+    /// How often every worker was asked to give its memory back.
+    pub(super) give_backs: u32,
     /// Threads end.
     pub(super) stop: bool,
 }
@@ -106,6 +108,7 @@ impl Shared {
             retired: HashSet::new(),
             wake_at: Tick(0),
             idle_workers: 0,
+            give_backs: 0,
             stop: false,
         };
         Shared {
@@ -243,6 +246,13 @@ impl Shared {
         if state.idle_workers > 0 && state.scheduler.has_local_work(now) {
             self.work.notify_one();
         }
+    }
+
+    /// Gives the memory of a busy time back: this thread at once, each worker as soon as it has nothing else to do.
+    pub fn give_memory_back(&self) {
+        self.lock().give_backs += 1;
+        self.work.notify_all();
+        super::memory::give_back();
     }
 
     /// Ends all threads after their present work.

@@ -67,21 +67,22 @@ async fn what_goes_up_unchanged_is_copied_by_the_store_and_else_written() {
         bench.storage.refuse_copies.store(refuse, SeqCst);
         let a = Application::open(&bench.path("a.db"));
         let fleet = bench.start(false).await;
-        let there = async |level: u8, txid: u64| {
-            let what = || format!("{txid} at level {level}, copies refused: {refuse}");
-            until(what, async || bench.ranges("a.db").await.contains(&(level, txid, txid))).await;
+        let there = async |level: u8, min: u64, max: u64| {
+            let what = || format!("{min} to {max} at level {level}, copies refused: {refuse}");
+            until(what, async || bench.ranges("a.db").await.contains(&(level, min, max))).await;
         };
         let copies = || bench.storage.copies.load(SeqCst);
-        there(9, 1).await;
+        there(9, 1, 1).await;
         assert_eq!(copies() > 0, !refuse, "the first file is the snapshot");
-        a.commit();
-        for level in [0, 1] {
-            there(level, 2).await;
+        for txid in [2, 3] {
+            a.commit();
+            there(0, txid, txid).await;
         }
+        there(1, 2, 3).await;
         let before = copies();
-        there(2, 2).await;
+        there(2, 2, 3).await;
         assert_eq!(copies() > before, !refuse, "the file of level 1 is that of level 2");
-        bench.expect_rows("a.db", 1).await;
+        bench.expect_rows("a.db", 2).await;
         fleet.shutdown(shutdown_request(), pending()).await;
     }
 }

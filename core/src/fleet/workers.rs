@@ -53,7 +53,8 @@ enum Task {
 }
 
 fn work(shared: &Arc<Shared>) {
-    while let Some(task) = next(shared) {
+    let mut given_back = 0;
+    while let Some(task) = next(shared, &mut given_back) {
         perform(shared, task);
     }
 }
@@ -72,7 +73,8 @@ pub fn work_once(shared: &Arc<Shared>) -> bool {
     task.map(|task| perform(shared, task)).is_some()
 }
 
-fn next(shared: &Arc<Shared>) -> Option<Task> {
+/// Waits for the next task; `given_back` is how often this worker was asked for its memory and gave it.
+fn next(shared: &Arc<Shared>, given_back: &mut u32) -> Option<Task> {
     let mut state = shared.lock();
     loop {
         if state.stop {
@@ -82,6 +84,12 @@ fn next(shared: &Arc<Shared>) -> Option<Task> {
         if let Some(task) = take(&mut state, now) {
             shared.wake_a_worker(&state, now);
             return Some(task);
+        }
+        if std::mem::replace(given_back, state.give_backs) != state.give_backs {
+            drop(state);
+            super::memory::give_back();
+            state = shared.lock();
+            continue;
         }
         state = shared.wait_for_work(state);
     }

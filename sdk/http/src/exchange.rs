@@ -6,8 +6,6 @@ use http::HeaderMap;
 use litestream_sdk::{Body, ErrorKind, Result, StorageError};
 use reqwest::{Client, ClientBuilder, Request, Response};
 
-use crate::connect::{sparing, turn};
-
 /// A pool of connections that does exactly what it is told: a redirect would carry the login or signature to another host,
 /// and a second try is the host's to decide.
 ///
@@ -20,7 +18,7 @@ pub fn pool(adapt: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Client
         .retry(reqwest::retry::never());
     let failed =
         |error: reqwest::Error| StorageError::permanent("the HTTP client could not be made").with_source(&error);
-    sparing(adapt(builder)).build().map_err(failed)
+    adapt(builder).build().map_err(failed)
 }
 
 /// Sends, and gives back a success; `refused` makes an error of any other answer: of its status, headers and body.
@@ -68,7 +66,8 @@ pub fn content(what: String, response: Response) -> Body {
 /// The HTTP client gives it back from a task that the connection's own wakes. Both run on the plugin's worker, which then
 /// comes to this one; with several workers it is only likely.
 async fn connection_is_back() {
-    turn().await;
+    // It ends, or the runtime does.
+    let _ = tokio::spawn(std::future::ready(())).await;
 }
 
 /// No answer at all, or one that broke off. Of the address only the host is kept: the rest may be a credential, such as

@@ -9,7 +9,6 @@
 //! Nothing here tries again, waits or limits: the host does that around every store. Nothing here knows a store.
 
 pub mod call;
-mod connect;
 pub mod credentials;
 pub mod exchange;
 pub mod mime;
