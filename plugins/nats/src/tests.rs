@@ -134,6 +134,20 @@ async fn nothing_is_left_of_what_was_deleted_replaced_or_given_up() {
     until(|| async { (messages(&server).await == 0).then_some(()) }).await;
 }
 
+/// The answer to the description can be lost: its upload has failed, and is an object.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_described_is_not_given_up() {
+    let Some(server) = server() else { return };
+    let store = open(&request(server.address())).await.unwrap();
+    let written = store.write(WriteRequest::new(key("a"), TIME), Body::from_bytes("x")).await.unwrap();
+    let bucket = store.bucket.lock().await.clone();
+    let nuid = written.version.expect("named by its chunks");
+    crate::upload::give_up(&bucket, "a", &nuid).await;
+    assert_eq!((get(&store, "a").await.unwrap(), messages(&server).await), (Bytes::from("x"), 2));
+    crate::upload::give_up(&bucket, "a", "another").await;
+    assert_eq!((get(&store, "a").await.unwrap(), messages(&server).await), (Bytes::from("x"), 2));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_connection_comes_back_without_a_restart() {
     let Some(server) = server() else { return };

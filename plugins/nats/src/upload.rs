@@ -38,8 +38,8 @@ pub(crate) async fn upload(
     let nuid = [(); 2].map(|()| format!("{:016X}", RandomState::new().hash_one(std::process::id()))).concat();
     let chunks = chunks_subject(&bucket.name, &nuid);
     let undo = context.on_drop({
-        let (bucket, chunks) = (bucket.clone(), chunks.clone());
-        async move { give_up(&bucket, chunks).await }
+        let (bucket, name, nuid) = (bucket.clone(), name.to_owned(), nuid.clone());
+        async move { give_up(&bucket, &name, &nuid).await }
     });
     let at_once = (request.buffer / 2 / CHUNK as u64).clamp(1, CHUNKS_AT_ONCE);
     let sent = send(bucket, name, &chunks, body, usize::try_from(at_once).unwrap_or(1)).await?;
@@ -66,13 +66,22 @@ pub(crate) async fn upload(
     Ok(ObjectInfo::new(request.key, meta.size, Time::Exact(request.time)).with_version(nuid))
 }
 
-/// Removes the chunks of an upload that came to nothing. What stays in spite of it is never seen.
-async fn give_up(bucket: &Bucket, chunks: String) {
-    // The server lets a request overtake messages: the answer to a last one says that those before it have arrived.
-    if let Ok(last) = bucket.jetstream.publish(chunks.clone(), Bytes::new()).await {
-        drop(last.await);
+/// Removes the chunks of an upload that came to nothing, as far as we heard. Its description may have arrived and only the
+/// answer not: then it is an object. Chunks that stay without being one are never seen.
+pub(crate) async fn give_up(bucket: &Bucket, name: &str, nuid: &str) {
+    let is_none = async || {
+        let found = bucket.find(name).await;
+        found.is_ok_and(|found| found.and_then(|found| found.meta).is_none_or(|meta| meta.nuid != nuid))
+    };
+    if !is_none().await {
+        return;
     }
-    drop(bucket.purge(&chunks).await);
+    let chunks = chunks_subject(&bucket.name, nuid);
+    // The server lets a request overtake messages: the answer to a last one says that those before it have arrived.
+    let Ok(last) = bucket.jetstream.publish(chunks.clone(), Bytes::new()).await else { return };
+    if last.await.is_ok() && is_none().await {
+        drop(bucket.purge(&chunks).await);
+    }
 }
 
 /// What was sent.
