@@ -21,7 +21,7 @@ struct Access {
 }
 
 impl Owner<'_> {
-    /// Takes them from the database and its directory, with `stat` only.
+    /// Takes them from the database, with `stat` only; its directory is looked at when one is made.
     pub(super) fn of_database(path: &Path) -> io::Result<Owner<'_>> {
         Ok(Owner { path, file: Access::of(&fs::metadata(path)?) })
     }
@@ -31,9 +31,16 @@ impl Owner<'_> {
         if directory.is_dir() {
             return Ok(());
         }
-        let parent = self.path.parent().map(fs::metadata).transpose()?;
-        let access = parent.map_or(Access { mode: 0o700, ..self.file }, |metadata| Access::of(&metadata));
-        access.create_dir_all(directory)
+        if let Some(parent) = directory.parent() {
+            self.create_dir_all(parent)?;
+        }
+        let above = self.path.parent().map(fs::metadata).transpose()?;
+        let access = above.map_or(Access { mode: 0o700, ..self.file }, |metadata| Access::of(&metadata));
+        match DirBuilder::new().mode(access.mode).create(directory) {
+            Ok(()) => access.apply(&File::open(directory)?, directory),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Creates or empties a file.
@@ -49,20 +56,6 @@ impl Owner<'_> {
 impl Access {
     fn of(metadata: &Metadata) -> Access {
         Access { mode: metadata.mode() & 0o777, uid: metadata.uid(), gid: metadata.gid() }
-    }
-
-    fn create_dir_all(self, directory: &Path) -> io::Result<()> {
-        if directory.is_dir() {
-            return Ok(());
-        }
-        if let Some(parent) = directory.parent() {
-            self.create_dir_all(parent)?;
-        }
-        match DirBuilder::new().mode(self.mode).create(directory) {
-            Ok(()) => self.apply(&File::open(directory)?, directory),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(error),
-        }
     }
 
     /// Sets what differs: the mode despite the umask, and the owner as far as this process may.

@@ -6,13 +6,19 @@
 
 #![allow(unsafe_code, reason = "one call of each allocator that nothing wraps")]
 
-/// Gives back what can be of this thread's and of threads that ended. Takes milliseconds after a busy time; other threads that allocate may wait meanwhile.
+/// Gives back what can be of the C library, of this thread and of threads that ended. Takes milliseconds after a busy time;
+/// other threads that allocate may wait meanwhile.
 pub fn give_back() {
-    // SAFETY: it may be called at any time from any thread, and in a program with another allocator it finds nothing.
-    unsafe { libmimalloc_sys::mi_collect(true) };
+    give_back_of_this_thread();
     #[cfg(target_env = "gnu")]
     // SAFETY: it takes a number of bytes to keep, and may be called at any time from any thread.
     unsafe {
         libc::malloc_trim(0);
     }
+}
+
+/// The same without the C library, which one call serves for all threads.
+pub fn give_back_of_this_thread() {
+    // SAFETY: it may be called at any time from any thread, and in a program with another allocator it finds nothing.
+    unsafe { libmimalloc_sys::mi_collect(true) };
 }

@@ -87,7 +87,7 @@ fn next(shared: &Arc<Shared>, given_back: &mut u32) -> Option<Task> {
         }
         if std::mem::replace(given_back, state.give_backs) != state.give_backs {
             drop(state);
-            super::memory::give_back();
+            super::memory::give_back_of_this_thread();
             state = shared.lock();
             continue;
         }

@@ -69,17 +69,17 @@ pub(crate) async fn upload(
 /// Removes the chunks of an upload that came to nothing, as far as we heard. Its description may have arrived and only the
 /// answer not: then it is an object. Chunks that stay without being one are never seen.
 pub(crate) async fn give_up(bucket: &Bucket, name: &str, nuid: &str) {
-    let is_none = async || {
+    let is_no_object = async || {
         let found = bucket.find(name).await;
         found.is_ok_and(|found| found.and_then(|found| found.meta).is_none_or(|meta| meta.nuid != nuid))
     };
-    if !is_none().await {
+    if !is_no_object().await {
         return;
     }
     let chunks = chunks_subject(&bucket.name, nuid);
     // The server lets a request overtake messages: the answer to a last one says that those before it have arrived.
     let Ok(last) = bucket.jetstream.publish(chunks.clone(), Bytes::new()).await else { return };
-    if last.await.is_ok() && is_none().await {
+    if last.await.is_ok() && is_no_object().await {
         drop(bucket.purge(&chunks).await);
     }
 }
