@@ -4,8 +4,9 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use litestream_sdk::{Result, StorageError};
+use litestream_sdk_http::Pool;
 use litestream_sdk_http::call::IN_PATH;
-use litestream_sdk_http::exchange;
+use litestream_sdk_http::exchange::{self, Answer};
 use percent_encoding::utf8_percent_encode;
 use reqsign_azure_storage::Credential;
 use reqsign_core::Signer;
@@ -18,7 +19,7 @@ const VERSION: &str = "2023-11-03";
 
 /// A connection pool to one container.
 pub(crate) struct Client {
-    http: reqwest::Client,
+    http: Pool,
     signer: Signer<Credential>,
     /// Its address, without a slash at the end.
     container: String,
@@ -40,14 +41,14 @@ pub(crate) fn container<'a>(method: Method, what: &str) -> Call<'a> {
 
 impl Client {
     pub fn new(options: &AzureOptions) -> Result<Client> {
-        let http = exchange::pool(|builder| builder)?;
+        let http = Pool::new(|builder| builder)?;
         let container = utf8_percent_encode(&options.bucket, IN_PATH);
         let container = format!("{}/{container}", config::endpoint(options));
-        Ok(Client { signer: credentials::signer(options, http.clone()), http, container })
+        Ok(Client { signer: credentials::signer(options, http.aside()), http, container })
     }
 
     /// Sends, and gives back a success; anything else is an error with the store's words.
-    pub async fn send(&self, call: Call<'_>) -> Result<reqwest::Response> {
+    pub async fn send(&self, call: Call<'_>) -> Result<Answer> {
         let what = call.what.clone();
         let request = self.signed(call).await?.map(reqwest::Body::from);
         let request = reqwest::Request::try_from(request).map_err(|failed| exchange::no_answer(&what, failed))?;

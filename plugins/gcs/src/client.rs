@@ -5,8 +5,9 @@ use futures::stream;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use litestream_sdk::{Result, StorageError};
+use litestream_sdk_http::Pool;
 use litestream_sdk_http::call::UNRESERVED;
-use litestream_sdk_http::exchange;
+use litestream_sdk_http::exchange::{self, Answer};
 use percent_encoding::utf8_percent_encode;
 use reqsign_core::Signer;
 use reqsign_google::Credential;
@@ -16,7 +17,7 @@ use crate::{credentials, error};
 
 /// A connection pool to one bucket.
 pub(crate) struct Client {
-    http: reqwest::Client,
+    http: Pool,
     /// `None` for an emulator.
     signer: Option<Signer<Credential>>,
     endpoint: String,
@@ -46,13 +47,13 @@ pub(crate) type Call = litestream_sdk_http::Call<Target, Vec<Bytes>>;
 impl Client {
     pub fn new(options: &GcsOptions) -> Result<Client> {
         // What the protocol calls 308 is no redirect.
-        let http = exchange::pool(|builder| builder)?;
-        let signer = options.emulator_host.is_none().then(|| credentials::signer(options, http.clone()));
+        let http = Pool::new(|builder| builder)?;
+        let signer = options.emulator_host.is_none().then(|| credentials::signer(options, http.aside()));
         Ok(Client { signer, http, endpoint: config::endpoint(options), bucket: options.bucket.clone() })
     }
 
     /// Sends, and gives back a success; anything else is an error with the store's words.
-    pub async fn send(&self, call: Call) -> Result<reqwest::Response> {
+    pub async fn send(&self, call: Call) -> Result<Answer> {
         let (what, target) = (call.what.clone(), call.target.clone());
         let request = self.prepared(call).await?;
         let refused =
@@ -61,10 +62,10 @@ impl Client {
     }
 
     /// Sends, and gives back whatever comes.
-    pub async fn exchange(&self, call: Call) -> Result<reqwest::Response> {
+    pub async fn exchange(&self, call: Call) -> Result<Answer> {
         let what = call.what.clone();
         let request = self.prepared(call).await?;
-        self.http.execute(request).await.map_err(|failed| exchange::no_answer(&what, failed))
+        exchange::execute(&self.http, &what, request).await
     }
 
     /// Sends, and reads the whole answer: for the small ones.

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use litestream_sdk::{Result, StorageError};
+use litestream_sdk_http::Pool;
 use litestream_sdk_http::call::IN_PATH;
-use litestream_sdk_http::exchange;
+use litestream_sdk_http::exchange::{self, Answer};
 use percent_encoding::utf8_percent_encode;
 use reqsign_aliyun_oss::Credential;
 use reqsign_core::Signer;
@@ -15,7 +16,7 @@ use crate::{credentials, error};
 
 /// A connection pool to one bucket.
 pub(crate) struct Client {
-    http: reqwest::Client,
+    http: Pool,
     signer: Signer<Credential>,
     /// The bucket's address, without a slash at the end.
     bucket: String,
@@ -37,13 +38,13 @@ pub(crate) fn bucket<'a>(method: Method, what: &str) -> Call<'a> {
 
 impl Client {
     pub fn new(options: &OssOptions) -> Result<Client> {
-        let http = exchange::pool(|builder| builder)?;
+        let http = Pool::new(|builder| builder)?;
         let bucket = config::bucket_address(options);
-        Ok(Client { signer: credentials::signer(options, http.clone()), http, bucket })
+        Ok(Client { signer: credentials::signer(options, http.aside()), http, bucket })
     }
 
     /// Sends, and gives back a success; anything else is an error with the store's words.
-    pub async fn send(&self, call: Call<'_>) -> Result<reqwest::Response> {
+    pub async fn send(&self, call: Call<'_>) -> Result<Answer> {
         let what = call.what.clone();
         let request = self.signed(call).await?.map(reqwest::Body::from);
         let request = reqwest::Request::try_from(request).map_err(|failed| exchange::no_answer(&what, failed))?;

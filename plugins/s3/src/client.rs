@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use litestream_sdk::{Result, StorageError};
+use litestream_sdk_http::Pool;
 use litestream_sdk_http::call::IN_PATH;
-use litestream_sdk_http::exchange;
+use litestream_sdk_http::exchange::{self, Answer};
 use percent_encoding::utf8_percent_encode;
 use reqsign_aws_v4::Credential;
 use reqsign_core::Signer;
@@ -19,7 +20,7 @@ const AMAZON_DEFAULT_REGION: &str = "us-east-1";
 
 /// A connection pool to one bucket.
 pub(crate) struct Client {
-    http: reqwest::Client,
+    http: Pool,
     options: S3Options,
     provider: Provider,
     /// Where the bucket is, and the signer for its region: found out by the first request.
@@ -49,7 +50,8 @@ pub(crate) fn bucket<'a>(method: Method, what: &str) -> Call<'a> {
 impl Client {
     pub fn new(options: S3Options) -> Result<Client> {
         // A region in an answer that sends us elsewhere is shown to the user.
-        let http = exchange::pool(|builder| builder.danger_accept_invalid_certs(options.skip_verify))?;
+        let skip_verify = options.skip_verify;
+        let http = Pool::new(move |builder| builder.danger_accept_invalid_certs(skip_verify))?;
         let provider = provider::of(options.endpoint.as_deref());
         Ok(Client { http, options, provider, place: OnceCell::new() })
     }
@@ -79,7 +81,7 @@ impl Client {
     }
 
     /// Sends, and gives back a success; anything else is an error with the store's words.
-    pub async fn send(&self, call: Call<'_>) -> Result<reqwest::Response> {
+    pub async fn send(&self, call: Call<'_>) -> Result<Answer> {
         let place = self.place.get_or_try_init(|| self.find_place()).await?;
         let what = call.what.clone();
         let request = self.signed(place, call).await?;
@@ -123,7 +125,7 @@ impl Client {
 
     async fn find_place(&self) -> Result<Place> {
         let region = self.region().await?;
-        let signer = credentials::signer(&self.options, &region, self.http.clone());
+        let signer = credentials::signer(&self.options, &region, self.http.aside());
         Ok(Place { base: self.base(&region)?, signer })
     }
 
@@ -141,7 +143,8 @@ impl Client {
         // Amazon names the region to everybody, whatever the status.
         let address = format!("https://s3.amazonaws.com/{}", utf8_percent_encode(&self.options.bucket, IN_PATH));
         let what = format!("HEAD bucket {}", self.options.bucket);
-        let answer = self.http.head(address).send().await.map_err(|failed| exchange::no_answer(&what, failed))?;
+        let request = self.http.aside().head(address).send();
+        let answer = request.await.map_err(|failed| exchange::no_answer(&what, failed))?;
         if answer.status() == http::StatusCode::NOT_FOUND {
             let message = format!("bucket {} does not exist", self.options.bucket);
             return Err(StorageError::new(litestream_sdk::ErrorKind::NO_STORE, message).with_http_status(404));

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use litestream_sdk::{ErrorKind, Result, Secret, StorageError};
+use litestream_sdk_http::Pool;
 use litestream_sdk_http::call::IN_PATH;
-use litestream_sdk_http::exchange;
+use litestream_sdk_http::exchange::{self, Answer};
 use percent_encoding::utf8_percent_encode;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A connection pool to one server.
 pub(crate) struct Client {
-    http: reqwest::Client,
+    http: Pool,
     /// The configured address, without a slash at the end.
     root: String,
     login: Option<(String, Secret)>,
@@ -53,7 +54,7 @@ impl<'a> Call<'a> {
 
 impl Client {
     pub fn new(options: &WebdavOptions) -> Result<Client> {
-        let http = exchange::pool(|builder| builder.connect_timeout(CONNECT_TIMEOUT))?;
+        let http = Pool::new(|builder| builder.connect_timeout(CONNECT_TIMEOUT))?;
         let login = match (&options.webdav_username, &options.webdav_password) {
             (None, None) => None,
             (user, password) => {
@@ -70,20 +71,21 @@ impl Client {
 
     /// Sends, and gives back the answer if its status is a success or one of `expected`; anything else is an error with
     /// the server's words.
-    pub async fn send(&self, call: Call<'_>, expected: &[u16]) -> Result<reqwest::Response> {
+    pub async fn send(&self, call: Call<'_>, expected: &[u16]) -> Result<Answer> {
         let method = Method::from_bytes(call.method.as_bytes()).expect("the methods are written in this crate");
-        let mut request = self.http.request(method, self.address(call.path)).headers(call.headers).body(call.body);
+        let mut request = self.http.request(method, &self.address(call.path)).headers(call.headers).body(call.body);
         if let Some((user, password)) = &self.login {
             request = request.basic_auth(user, Some(password.expose()));
         }
-        let response = request.send().await.map_err(|error| exchange::no_answer(&call.what, error))?;
-        let status = response.status().as_u16();
-        if response.status().is_success() || expected.contains(&status) {
-            return Ok(response);
+        let request = request.build().map_err(|error| exchange::no_answer(&call.what, error))?;
+        let answer = exchange::execute(&self.http, &call.what, request).await?;
+        let status = answer.status().as_u16();
+        if answer.status().is_success() || expected.contains(&status) {
+            return Ok(answer);
         }
-        let headers = response.headers().clone();
+        let headers = answer.headers().clone();
         // Without its text the status still says what to do.
-        let body = exchange::whole(&call.what, response).await.map(|(_, body)| body).unwrap_or_default();
+        let body = exchange::whole(&call.what, answer).await.map(|(_, body)| body).unwrap_or_default();
         Err(error::from_answer(&call.what, status, &headers, &body))
     }
 

@@ -13,7 +13,8 @@ use litestream_sdk::{
     Body, Capability, Context, ListRequest, ObjectInfo, ObjectKey, Pages, ReadRequest, Result, Storage, StorageError,
     Time, Timestamp, WriteRequest, async_trait,
 };
-use litestream_sdk_http::{exchange, range};
+use litestream_sdk_http::exchange::{self, Answer};
+use litestream_sdk_http::range;
 
 use crate::client::{Call, Client};
 use crate::config::WebdavOptions;
@@ -99,7 +100,7 @@ fn modified(headers: &HeaderMap) -> Time {
 }
 
 /// The bytes that were asked for, of an answer that may hold more on both sides.
-fn body(answer: reqwest::Response, what: String, held: Held) -> Body {
+fn body(answer: Answer, what: String, held: Held) -> Body {
     let chunks = exchange::content(what, answer).into_stream();
     let window = (held.skip, held.len.unwrap_or(u64::MAX));
     let cut = chunks.try_take_while({

@@ -9,9 +9,9 @@ use reqsign_file_read_tokio::TokioFileRead;
 /// A metadata service outside its provider's machines does not refuse, it is silent.
 const SERVICE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Files, environment and the plugin's own connections; no programs are run.
-pub fn context(pool: reqwest::Client) -> Context {
-    Context::new().with_file_read(TokioFileRead).with_env(OsEnv).with_http_send(Sender(pool))
+/// Files, environment and a client of [`Pool::aside`](crate::Pool::aside); no programs are run.
+pub fn context(client: reqwest::Client) -> Context {
+    Context::new().with_file_read(TokioFileRead).with_env(OsEnv).with_http_send(Sender(client))
 }
 
 /// Sends the requests of the chain itself: metadata service, token service.

@@ -2,7 +2,7 @@
 //! store's own.
 //!
 //! ```text
-//! Call -> the plugin's address and signature -> exchange::send, once -> headers, body
+//! Call -> the plugin's address and signature -> exchange::send, once, on a client of the Pool -> headers, body
 //!                                                  \-> the plugin's reading of a refusal, with refusal.rs
 //! ```
 //!
@@ -13,9 +13,11 @@ pub mod credentials;
 pub mod exchange;
 pub mod mime;
 pub mod parts;
+pub mod pool;
 pub mod range;
 pub mod refusal;
 pub mod xml;
 
 pub use call::Call;
 pub use parts::Parts;
+pub use pool::Pool;
