@@ -55,7 +55,7 @@ def arguments():
 
 
 def main():
-    options, results, wrong = arguments(), {}, ["the program could not be judged"]
+    options, results, wrong = arguments(), {}, []
     root = Path(tempfile.mkdtemp(prefix="litestream-soak-", dir=options.directory))
     program = Program(options.ours, root, options.open_files)
     # Whoever ends us early must find the machine as it was, with its limits.
@@ -67,12 +67,15 @@ def main():
         if options.keep_log and program.log.exists():
             with contextlib.suppress(OSError):
                 shutil.copy(program.log, options.keep_log)
-        shutil.rmtree(root, ignore_errors=True)
+        if not wrong:
+            shutil.rmtree(root, ignore_errors=True)
     print(f"\n{options.command}, {options.databases} databases, {os.cpu_count()} cores")
     for key, value in results.items():
         print(f"  {key:52}{value:14.3f}" if isinstance(value, float) else f"  {key:52}{value:14}")
     for line in wrong[:50]:
         print(f"  WRONG: {line}")
+    if root.exists():
+        print(f"  left to be looked at: {root}")
     return 1 if wrong else 0
 
 

@@ -16,7 +16,7 @@ from collections import OrderedDict
 
 from .databases import INSERT, connect, create
 
-# A tenant is ended only after its last commit had this time to reach the replica.
+# A tenant is ended only after its last commit, or move, had this time to reach the replica.
 QUIET = 5
 # And the program was up for this long without a break.
 SETTLED = 20
@@ -173,13 +173,13 @@ class Churn:
             self.tell("move", path, life=life, to=str(to))
 
     def renamed(self, path, to):
-        life, written = self.lives.get(path), self.written.get(path)
+        life = self.lives.get(path)
         self.forget(path)
         self.paths.append(to)
         if life:
             self.lives[to] = life
-        if written:
-            self.written[to] = written
+        # Its replica is another one from now on, which has to be made.
+        self.written[to] = time.monotonic()
 
     def move_directory(self, path):
         source = path.parent

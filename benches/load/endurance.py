@@ -213,6 +213,9 @@ def audit_dead(program, output, rows, ends, stood, results):
             continue
         restored = output / Path(path).relative_to(program.data)
         checked += 1
+        if not restored.exists():
+            wrong.append(f"{path}: deleted, and not on the replica")
+            continue
         try:
             _, last, lives = content(restored)
         except sqlite3.Error as error:

@@ -79,13 +79,13 @@ mod tests {
     #[test]
     fn entries_come_out_in_order_and_not_before_their_time() {
         let mut queue = DueQueue::default();
-        queue.push(Tick(30), DbId(3), Lane::Local);
-        queue.push(Tick(10), DbId(1), Lane::Upload);
-        queue.push(Tick(20), DbId(2), Lane::Levels);
+        queue.push(Tick(30), DbId::first_of(3), Lane::Local);
+        queue.push(Tick(10), DbId::first_of(1), Lane::Upload);
+        queue.push(Tick(20), DbId::first_of(2), Lane::Levels);
         assert_eq!(queue.next(), Some(Tick(10)));
         assert_eq!(queue.pop(Tick(9)), None);
-        assert_eq!(queue.pop(Tick(25)), Some((Tick(10), DbId(1), Lane::Upload)));
-        assert_eq!(queue.pop(Tick(25)), Some((Tick(20), DbId(2), Lane::Levels)));
+        assert_eq!(queue.pop(Tick(25)), Some((Tick(10), DbId::first_of(1), Lane::Upload)));
+        assert_eq!(queue.pop(Tick(25)), Some((Tick(20), DbId::first_of(2), Lane::Levels)));
         assert_eq!(queue.pop(Tick(25)), None);
     }
 

@@ -152,13 +152,13 @@ mod tests {
         let mut hot = HotSet::new(2);
         for id in [1, 2] {
             hot.reserve().unwrap();
-            hot.give_back(DbId(id), Some(Fake));
+            hot.give_back(DbId::first_of(id), Some(Fake));
         }
         assert_eq!(hot.reserve(), Err(Full));
-        let db = hot.lend(DbId(1)).unwrap();
-        hot.give_back(DbId(1), Some(db));
+        let db = hot.lend(DbId::first_of(1)).unwrap();
+        hot.give_back(DbId::first_of(1), Some(db));
         let (evicted, _db) = hot.evict(|_| true).unwrap();
-        assert_eq!(evicted, DbId(2));
+        assert_eq!(evicted, DbId::first_of(2));
         assert_eq!(hot.reserve(), Err(Full), "an evicted database counts until it is detached");
         hot.give_back(evicted, None);
         assert_eq!(hot.reserve(), Ok(()));
@@ -170,14 +170,14 @@ mod tests {
         let open = |hot: &mut HotSet<Fake>, ids: std::ops::Range<u32>| {
             for id in ids {
                 hot.reserve().unwrap();
-                hot.give_back(DbId(id), Some(Fake));
+                hot.give_back(DbId::first_of(id), Some(Fake));
                 assert!(!hot.has_shrunk());
             }
         };
         open(&mut hot, 0..400);
         let told = (0..400).rev().filter(|id| {
-            let _closed = hot.lend(DbId(*id));
-            hot.give_back(DbId(*id), None);
+            let _closed = hot.lend(DbId::first_of(*id));
+            hot.give_back(DbId::first_of(*id), None);
             hot.has_shrunk()
         });
         assert_eq!(told.collect::<Vec<_>>(), [200, 100, 36]);
@@ -190,7 +190,7 @@ mod tests {
         hot.reserve().unwrap();
         assert_eq!(hot.reserve(), Err(Full));
         assert!(hot.evict(|_| true).is_none(), "nothing is in the set");
-        hot.give_back(DbId(0), None);
+        hot.give_back(DbId::first_of(0), None);
         assert_eq!(hot.open(), 0);
     }
 }

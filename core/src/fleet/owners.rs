@@ -108,16 +108,23 @@ mod tests {
     }
 
     fn claim(owners: &mut Owners, id: u32, path: &str) -> Result<(), Taken> {
-        owners.claim(DbId(id), "s3", &place(path), Path::new(&format!("/meta/{id}")))
+        owners.claim(DbId::first_of(id), "s3", &place(path), Path::new(&format!("/meta/{id}")))
     }
 
     #[test]
     fn one_place_has_one_owner() {
         let mut owners = Owners::default();
         assert_eq!(claim(&mut owners, 1, "prod/a.db"), Ok(()));
-        assert_eq!(claim(&mut owners, 2, "prod/a.db"), Err(Taken::Same(DbId(1))));
-        assert_eq!(owners.claim(DbId(2), "gs", &place("prod/a.db"), Path::new("/meta/2")), Ok(()), "another store");
-        assert_eq!(owners.claim(DbId(3), "s3", &place("x"), Path::new("/meta/1")), Err(Taken::State(DbId(1))));
+        assert_eq!(claim(&mut owners, 2, "prod/a.db"), Err(Taken::Same(DbId::first_of(1))));
+        assert_eq!(
+            owners.claim(DbId::first_of(2), "gs", &place("prod/a.db"), Path::new("/meta/2")),
+            Ok(()),
+            "another store"
+        );
+        assert_eq!(
+            owners.claim(DbId::first_of(3), "s3", &place("x"), Path::new("/meta/1")),
+            Err(Taken::State(DbId::first_of(1)))
+        );
         assert_eq!(claim(&mut owners, 1, "prod/a.db"), Ok(()), "again for the same database");
     }
 
@@ -128,10 +135,10 @@ mod tests {
         {
             let mut owners = Owners::default();
             claim(&mut owners, 1, outer).unwrap();
-            assert_eq!(claim(&mut owners, 2, inner), Err(Taken::Nested(DbId(1))), "{outer} {inner}");
+            assert_eq!(claim(&mut owners, 2, inner), Err(Taken::Nested(DbId::first_of(1))), "{outer} {inner}");
             let mut owners = Owners::default();
             claim(&mut owners, 2, inner).unwrap();
-            assert_eq!(claim(&mut owners, 1, outer), Err(Taken::Nested(DbId(2))), "{inner} {outer}");
+            assert_eq!(claim(&mut owners, 1, outer), Err(Taken::Nested(DbId::first_of(2))), "{inner} {outer}");
         }
         let mut owners = Owners::default();
         claim(&mut owners, 1, "p").unwrap();
@@ -142,9 +149,9 @@ mod tests {
     fn a_released_place_is_free_again() {
         let mut owners = Owners::default();
         claim(&mut owners, 1, "p/ltx/a.db").unwrap();
-        owners.release(DbId(1), "s3", &place("p/ltx/a.db"), Path::new("/meta/1"));
+        owners.release(DbId::first_of(1), "s3", &place("p/ltx/a.db"), Path::new("/meta/1"));
         assert_eq!(claim(&mut owners, 2, "p"), Ok(()));
-        owners.release(DbId(1), "s3", &place("p"), Path::new("/meta/2"));
-        assert_eq!(claim(&mut owners, 3, "p"), Err(Taken::Same(DbId(2))), "only the owner can free it");
+        owners.release(DbId::first_of(1), "s3", &place("p"), Path::new("/meta/2"));
+        assert_eq!(claim(&mut owners, 3, "p"), Err(Taken::Same(DbId::first_of(2))), "only the owner can free it");
     }
 }

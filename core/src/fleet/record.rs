@@ -11,9 +11,23 @@ use crate::replica::Layout;
 
 use super::due::Tick;
 
-/// A row of the table. Ids are used again after a row is gone.
+/// A row of the table. A slot is used again after its row is gone, an id never: work and looks that end late find no row, and
+/// not the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DbId(pub u32);
+pub struct DbId {
+    /// Where the row is.
+    pub slot: u32,
+    /// How many rows were there before.
+    pub life: u32,
+}
+
+impl DbId {
+    /// The first row of a slot.
+    #[cfg(test)]
+    pub fn first_of(slot: u32) -> DbId {
+        DbId { slot, life: 0 }
+    }
+}
 
 /// A configuration entry, with what all its databases share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

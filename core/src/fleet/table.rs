@@ -5,6 +5,7 @@
 
 use std::ffi::OsStr;
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,13 +24,16 @@ struct Directory {
 #[derive(Default)]
 pub struct Table {
     rows: Vec<Option<Record>>,
+    /// How many rows each slot had before the one it has, or has next.
+    lives: Vec<u32>,
     free: Vec<u32>,
     directories: Vec<Option<Directory>>,
     free_directories: Vec<u32>,
-    /// By directory and name.
-    by_name: HashTable<DbId>,
+    /// Slots, by directory and name.
+    by_name: HashTable<u32>,
     by_directory: HashTable<DirId>,
-    by_identity: HashTable<DbId>,
+    /// Slots.
+    by_identity: HashTable<u32>,
     hasher: RandomState,
 }
 
@@ -45,23 +49,25 @@ impl Table {
         let (parent, name) = split(path);
         let dir = self.intern(parent);
         let record = Record::new(entry, dir, Box::from(name), None);
-        let id = match self.free.pop() {
+        let slot = match self.free.pop() {
             Some(free) => {
                 self.rows[free as usize] = Some(record);
-                DbId(free)
+                free
             }
             None => {
                 self.rows.push(Some(record));
-                DbId(u32::try_from(self.rows.len() - 1).expect("four billion databases do not fit a machine"))
+                self.lives.push(0);
+                u32::try_from(self.rows.len() - 1).expect("four billion databases do not fit a machine")
             }
         };
+        let id = self.id(slot);
         if let Some(directory) = &mut self.directories[dir.0 as usize] {
             directory.files += 1;
         }
         let hash = self.hash(&(dir.0, name));
         let (rows, hasher) = (&self.rows, &self.hasher);
-        let rehash = |id: &DbId| row(rows, *id).map_or(0, |record| hasher.hash_one((record.dir.0, &*record.name)));
-        self.by_name.insert_unique(hash, id, rehash);
+        let rehash = |slot: &u32| row(rows, *slot).map_or(0, |record| hasher.hash_one((record.dir.0, &*record.name)));
+        self.by_name.insert_unique(hash, slot, rehash);
         self.set_identity(id, identity);
         Ok(id)
     }
@@ -70,11 +76,12 @@ impl Table {
     pub fn remove(&mut self, id: DbId) -> Option<Record> {
         self.set_identity(id, None);
         let hash = self.get(id).map(|record| self.hash(&(record.dir.0, &*record.name)))?;
-        if let Ok(found) = self.by_name.find_entry(hash, |other| *other == id) {
+        if let Ok(found) = self.by_name.find_entry(hash, |slot| *slot == id.slot) {
             found.remove();
         }
-        let record = self.rows.get_mut(id.0 as usize)?.take()?;
-        self.free.push(id.0);
+        let record = self.rows.get_mut(id.slot as usize)?.take()?;
+        self.lives[id.slot as usize] += 1;
+        self.free.push(id.slot);
         let slot = &mut self.directories[record.dir.0 as usize];
         let emptied = slot.as_mut().is_some_and(|directory| {
             directory.files -= 1;
@@ -94,14 +101,14 @@ impl Table {
     pub fn find(&self, path: &Path) -> Option<DbId> {
         let (parent, name) = split(path);
         let dir = self.find_directory(parent)?;
-        let is_it = |id: &DbId| self.get(*id).is_some_and(|record| record.dir == dir && *record.name == *name);
-        self.by_name.find(self.hash(&(dir.0, name)), is_it).copied()
+        let is_it = |slot: &u32| row(&self.rows, *slot).is_some_and(|row| row.dir == dir && *row.name == *name);
+        self.by_name.find(self.hash(&(dir.0, name)), is_it).map(|slot| self.id(*slot))
     }
 
     /// The row that was first seen with this identity.
     pub fn find_identity(&self, identity: Identity) -> Option<DbId> {
-        let is_it = |id: &DbId| self.get(*id).is_some_and(|record| record.identity == Some(identity));
-        self.by_identity.find(self.hash(&identity), is_it).copied()
+        let is_it = |slot: &u32| row(&self.rows, *slot).is_some_and(|row| row.identity == Some(identity));
+        self.by_identity.find(self.hash(&identity), is_it).map(|slot| self.id(*slot))
     }
 
     /// Notes that another file stands at the row's path now.
@@ -109,7 +116,7 @@ impl Table {
         let Some(old) = self.get(id).map(|record| record.identity).filter(|old| *old != identity) else { return };
         if let Some(old) = old {
             let hash = self.hash(&old);
-            if let Ok(found) = self.by_identity.find_entry(hash, |other| *other == id) {
+            if let Ok(found) = self.by_identity.find_entry(hash, |slot| *slot == id.slot) {
                 found.remove();
             }
         }
@@ -122,19 +129,23 @@ impl Table {
         {
             let hash = self.hash(&new);
             let (rows, hasher) = (&self.rows, &self.hasher);
-            let identity_of = |id: &DbId| row(rows, *id).and_then(|record| record.identity);
-            self.by_identity.insert_unique(hash, id, |id| identity_of(id).map_or(0, |one| hasher.hash_one(one)));
+            let identity_of = |slot: &u32| row(rows, *slot).and_then(|record| record.identity);
+            let rehash = |slot: &u32| identity_of(slot).map_or(0, |one| hasher.hash_one(one));
+            self.by_identity.insert_unique(hash, id.slot, rehash);
         }
     }
 
     /// A row.
     pub fn get(&self, id: DbId) -> Option<&Record> {
-        row(&self.rows, id)
+        row(&self.rows, id.slot).filter(|_| self.id(id.slot) == id)
     }
 
     /// A row, to change. Its `identity` changes by [`Table::set_identity`] only.
     pub fn get_mut(&mut self, id: DbId) -> Option<&mut Record> {
-        self.rows.get_mut(id.0 as usize)?.as_mut()
+        if self.lives.get(id.slot as usize) != Some(&id.life) {
+            return None;
+        }
+        self.rows.get_mut(id.slot as usize)?.as_mut()
     }
 
     /// The full path of a row; empty if it is gone.
@@ -151,7 +162,8 @@ impl Table {
 
     /// All rows.
     pub fn iter(&self) -> impl Iterator<Item = (DbId, &Record)> {
-        (0_u32..).zip(&self.rows).filter_map(|(n, row)| row.as_ref().map(|record| (DbId(n), record)))
+        let slots = (0_u32..).zip(&self.rows);
+        slots.filter_map(|(slot, row)| row.as_ref().map(|record| (self.id(slot), record)))
     }
 
     /// Number of rows.
@@ -168,6 +180,16 @@ impl Table {
     /// Number of slots, used and free: the range a sweep walks.
     pub fn slots(&self) -> u32 {
         self.rows.len() as u32
+    }
+
+    /// The rows of some slots.
+    pub fn within(&self, slots: Range<u32>) -> impl Iterator<Item = (DbId, &Record)> {
+        slots.filter_map(|slot| row(&self.rows, slot).map(|record| (self.id(slot), record)))
+    }
+
+    /// The id of the row that a slot has, or has next.
+    fn id(&self, slot: u32) -> DbId {
+        DbId { slot, life: self.lives.get(slot as usize).copied().unwrap_or_default() }
     }
 
     fn find_directory(&self, path: &Path) -> Option<DirId> {
@@ -202,8 +224,8 @@ impl Table {
     }
 }
 
-fn row(rows: &[Option<Record>], id: DbId) -> Option<&Record> {
-    rows.get(id.0 as usize)?.as_ref()
+fn row(rows: &[Option<Record>], slot: u32) -> Option<&Record> {
+    rows.get(slot as usize)?.as_ref()
 }
 
 fn directory(directories: &[Option<Directory>], id: DirId) -> Option<&Directory> {
@@ -249,8 +271,12 @@ mod tests {
         assert_eq!(table.find_identity(Identity { dev: 1, ino: 7 }), None);
         assert_eq!(table.directories().count(), 0);
         let again = table.insert(EntryId(0), Path::new("/u/a.db"), identity(7)).unwrap();
-        assert_eq!(again, a, "the slot is used again");
+        assert_eq!((again.slot, table.slots()), (a.slot, 1), "the slot is used again");
+        assert_ne!(again, a, "the id is not");
         assert_eq!(table.path(again), Path::new("/u/a.db"));
+        assert!(table.get(a).is_none() && table.get_mut(a).is_none() && table.remove(a).is_none());
+        table.set_identity(a, identity(9));
+        assert_eq!(table.find_identity(Identity { dev: 1, ino: 7 }), Some(again));
     }
 
     #[test]

@@ -157,17 +157,25 @@ mod tests {
 
     fn ended(lane: Lane, txid: u64, replica: u64) -> Ended {
         let (txid, replica_txid) = (Txid(txid), Txid(replica));
-        Ended { id: DbId(1), lane, txid, news: true, replica_txid, uploaded: replica_txid >= txid, error: None }
+        Ended {
+            id: DbId::first_of(1),
+            lane,
+            txid,
+            news: true,
+            replica_txid,
+            uploaded: replica_txid >= txid,
+            error: None,
+        }
     }
 
     #[test]
     fn a_request_for_the_replica_waits_for_the_upload() {
         let mut waiters = Waiters::default();
-        let mut answer = waiters.add(DbId(1), true, false);
+        let mut answer = waiters.add(DbId::first_of(1), true, false);
         waiters.ended(&ended(Lane::Upload, 1, 1));
         assert!(answer.try_recv().is_err(), "an upload of before");
         waiters.ended(&ended(Lane::Local, 2, 1));
-        waiters.ended(&Ended { id: DbId(2), ..ended(Lane::Upload, 9, 9) });
+        waiters.ended(&Ended { id: DbId::first_of(2), ..ended(Lane::Upload, 9, 9) });
         assert!(answer.try_recv().is_err());
         waiters.ended(&ended(Lane::Upload, 2, 2));
         assert_eq!(answer.try_recv().unwrap().unwrap().txid, Txid(2));
@@ -176,7 +184,7 @@ mod tests {
     #[test]
     fn a_run_that_was_under_way_does_not_count() {
         let mut waiters = Waiters::default();
-        let mut answer = waiters.add(DbId(1), false, true);
+        let mut answer = waiters.add(DbId::first_of(1), false, true);
         waiters.ended(&ended(Lane::Local, 1, 1));
         assert!(answer.try_recv().is_err());
         waiters.ended(&Ended { news: false, ..ended(Lane::Local, 1, 1) });
@@ -186,7 +194,7 @@ mod tests {
     #[test]
     fn equal_numbers_of_another_history_are_no_upload() {
         let mut waiters = Waiters::default();
-        let mut answer = waiters.add(DbId(1), true, false);
+        let mut answer = waiters.add(DbId::first_of(1), true, false);
         waiters.ended(&Ended { uploaded: false, ..ended(Lane::Local, 1, 1) });
         assert!(answer.try_recv().is_err());
         waiters.ended(&ended(Lane::Local, 2, 1));
@@ -197,13 +205,13 @@ mod tests {
     #[test]
     fn failures_and_removals_answer_too() {
         let mut waiters = Waiters::default();
-        let mut failed = waiters.add(DbId(1), true, false);
+        let mut failed = waiters.add(DbId::first_of(1), true, false);
         waiters.ended(&Ended { error: Some("down".into()), ..ended(Lane::Upload, 1, 1) });
         assert_eq!(failed.try_recv().unwrap(), Err("down".into()));
-        let mut sync = waiters.add(DbId(1), true, false);
-        let mut removal = waiters.until_gone(DbId(1));
+        let mut sync = waiters.add(DbId::first_of(1), true, false);
+        let mut removal = waiters.until_gone(DbId::first_of(1));
         let gone = Gone { txid: Txid(3), uploaded: true, failure: None };
-        waiters.forgotten(DbId(1), &gone);
+        waiters.forgotten(DbId::first_of(1), &gone);
         assert!(sync.try_recv().unwrap().is_err());
         assert_eq!(removal.try_recv(), Ok(gone));
     }

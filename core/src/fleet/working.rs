@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn only_what_is_under_way_is_there_and_local_work_is_shown_first() {
-        let (working, id) = (Working::default(), DbId(3));
+        let (working, id) = (Working::default(), DbId::first_of(3));
         let upload = working.begin(id, Lane::Upload, None);
         assert_eq!(working.of(id).map(|run| (run.lane, run.phase)), Some((Lane::Upload, None)));
         let local = working.begin(id, Lane::Local, Some(Activity::starting()));

@@ -96,7 +96,7 @@ mod tests {
             record.metrics = Some(row);
             record.local = Txid(2);
             record.levels.reached(Level::RAW, Txid(2));
-            rows.push((DbId(n), record));
+            rows.push((DbId::first_of(n), record));
         }
         rows[3].1.lane_mut(Lane::Upload).failures = 1;
         for _ in 0..9 {
@@ -107,8 +107,8 @@ mod tests {
             rows[n].1.behind_since = Tick(since);
         }
         let chosen = |each| worst(rows.iter().map(|(id, record)| (*id, record)), each, now);
-        assert_eq!(chosen(1), [3, 7, 12].map(DbId).into());
-        assert!(chosen(2).is_superset(&[3, 4, 7, 11, 12].map(DbId).into()));
+        assert_eq!(chosen(1), [3, 7, 12].map(DbId::first_of).into());
+        assert!(chosen(2).is_superset(&[3, 4, 7, 11, 12].map(DbId::first_of).into()));
         assert_eq!(chosen(2).len(), 6);
         assert!(chosen(0).is_empty());
     }

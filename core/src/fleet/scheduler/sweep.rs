@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::super::due::Tick;
 use super::super::hot_set::HotDb;
-use super::super::record::{DbId, Flags, Identity, Lane, Phase};
+use super::super::record::{DbId, Flags, Identity, Lane, Phase, Record};
 use super::Scheduler;
 
 /// Slots that one step looks at, at most.
@@ -155,12 +155,14 @@ impl<D: HotDb> Scheduler<D> {
 
     fn take_touched(&mut self) -> Vec<DbId> {
         let count = self.touched.len().min(STEP as usize);
-        let ids: Vec<DbId> = self.touched.drain(..count).collect();
-        for id in &ids {
-            if let Some(record) = self.table.get_mut(*id) {
+        let mut ids: Vec<DbId> = self.touched.drain(..count).collect();
+        // One may be gone meanwhile.
+        ids.retain(|id| {
+            self.table.get_mut(*id).is_some_and(|record| {
                 record.flags.set(Flags::TOUCHED, false);
-            }
-        }
+                true
+            })
+        });
         ids
     }
 
@@ -180,12 +182,12 @@ impl<D: HotDb> Scheduler<D> {
         sweep.cursor = to;
         // At least a millisecond, or a table of millions would never let go of the lock.
         sweep.next = now.after((pace.interval / steps).max(Duration::from_millis(1)));
-        let ids: Vec<DbId> = (from..to).map(DbId).filter(|id| self.sweepable(*id, pace)).collect();
+        let rows = self.table.within(from..to).filter(|(_, record)| self.sweepable(record, pace));
+        let ids: Vec<DbId> = rows.map(|(id, _)| id).collect();
         (!ids.is_empty()).then_some((Some(pace), ids))
     }
 
-    fn sweepable(&self, id: DbId, pace: Pace) -> bool {
-        let Some(record) = self.table.get(id) else { return false };
+    fn sweepable(&self, record: &Record, pace: Pace) -> bool {
         let due_soon = record.lane(Lane::Local).phase != Phase::Idle;
         let wanted = self.timing(record.entry).is_some_and(|t| t.sweep == pace && t.monitor_interval.is_some());
         wanted && !due_soon && !record.flags.has(Flags::STOPPED) && !record.flags.has(Flags::REMOVING)

@@ -349,6 +349,24 @@ fn a_removed_database_is_forgotten_even_if_its_last_work_fails() {
 }
 
 #[test]
+fn a_look_that_ends_late_says_nothing_of_the_next_database_in_its_slot() {
+    let mut bench = Bench::new(10);
+    let a = bench.add("a.db");
+    bench.run(20 * SECOND);
+    // Somebody looks at the file, which was just moved away.
+    let gone = SweepSeen { id: a, identity: None, stamp: 1, file: 1 };
+    bench.scheduler.remove(a, bench.now);
+    bench.fail_local(false);
+    let b = bench.add("b.db");
+    assert_eq!(a.slot, b.slot);
+    bench.scheduler.finish_sweep(&[gone], bench.now);
+    assert!(!bench.scheduler.table.get(b).unwrap().flags.has(Flags::MISSING));
+    bench.run(SECOND);
+    assert!(bench.scheduler.table.get(b).unwrap().uploaded());
+    assert_eq!(bench.scheduler.table.get(b).unwrap().local, Txid(1), "it was synced");
+}
+
+#[test]
 fn another_writer_stops_the_uploads_of_that_database_only() {
     let mut bench = Bench::new(10);
     let (a, b) = (bench.add("a.db"), bench.add("b.db"));
