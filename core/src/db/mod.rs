@@ -217,6 +217,11 @@ impl Db {
         self.attachment.as_ref()?.rest
     }
 
+    /// The file that SQLite has open for us.
+    pub fn attached_to(&self) -> Option<Identity> {
+        self.attachment.as_ref().map(|attachment| attachment.identity)
+    }
+
     /// Whether SQLite has the file open for us.
     pub fn is_attached(&self) -> bool {
         self.attachment.is_some()

@@ -48,7 +48,10 @@ impl Subject<'_> {
             let message = "internal error: the work on this database panicked; please report it".to_owned();
             ((None, Err(LocalFailure { message, until_change: false })), ColdLook::default())
         });
-        LocalDone { db, result, stamp: stamp.hash, settled: stamp.settled, identity: identity_of(&file) }
+        // What is attached is the file that it was, whatever stands at the path by now.
+        let attached = db.as_ref().and_then(Db::attached_to).map(|file| Identity { dev: file.dev, ino: file.ino });
+        let identity = attached.or_else(|| identity_of(&file));
+        LocalDone { db, result, stamp: stamp.hash, settled: stamp.settled, identity }
     }
 
     /// The file itself: SQLite keeps the WAL beside it, not beside a link to it.

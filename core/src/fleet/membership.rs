@@ -261,13 +261,18 @@ fn request_later(shared: &Shared, requests: &RescanRequests, entry: EntryId, pau
     });
 }
 
-/// Adds, removes and renews what a rescan found changed. Blocks: files are looked at.
-fn apply(shared: &Arc<Shared>, entry: EntryId, changes: Changes) {
-    let dir = shared.entry(entry).map(|entry| match &entry.target {
+/// What an entry covers, as its configuration has it.
+fn written(shared: &Shared, entry: EntryId) -> String {
+    let written = shared.entry(entry).map(|entry| match &entry.target {
         EntryTarget::Path(path) => path.display().to_string(),
         EntryTarget::Dir(spec) => spec.written.clone(),
     });
-    let dir = dir.unwrap_or_default();
+    written.unwrap_or_default()
+}
+
+/// Adds, removes and renews what a rescan found changed. Blocks: files are looked at.
+fn apply(shared: &Arc<Shared>, entry: EntryId, changes: Changes) {
+    let dir = written(shared, entry);
     for skipped in &changes.skipped {
         tracing::warn!(path = %skipped.path.display(), reason = %skipped.reason, "file is not replicated");
         shared.lock().refused.insert(skipped.path.clone(), skipped.reason.to_string());
@@ -341,7 +346,7 @@ pub fn add_again(shared: &Arc<Shared>, entry: EntryId, path: PathBuf) {
             return;
         }
         let link = path.is_symlink();
-        let dir = path.parent().map(|dir| dir.display().to_string()).unwrap_or_default();
+        let dir = written(&task, entry);
         add(&task, vec![Candidate { path, entry, link }], &dir);
     });
 }
@@ -350,10 +355,13 @@ impl Attachments for Shared {
     /// A file that has a row may be attached at any moment; it is a database, and `db` says if it is none any more.
     fn unless_attached(&self, identity: FileIdentity, open: &mut dyn FnMut()) -> bool {
         let identity = Identity { dev: identity.device, ino: identity.inode };
-        if self.look(|state| state.scheduler.table.find_identity(identity).is_some()) {
-            return false;
+        let reading = self.look(|state| {
+            let has_row = state.scheduler.table.find_identity(identity).is_some();
+            (!has_row).then(|| self.readers.begin(identity))
+        });
+        if reading.is_some() {
+            open();
         }
-        open();
-        true
+        reading.is_some()
     }
 }

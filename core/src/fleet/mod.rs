@@ -16,6 +16,7 @@
 //! | who works when? | `scheduler/`, `due.rs`, `back_off.rs`, `hot_set.rs` |
 //! | which files belong to the fleet? | `start.rs`, `reload/`, `registration.rs`, `membership.rs`, `owners.rs` |
 //! | how is a change noticed? | `watch.rs`, `scheduler/sweep.rs` |
+//! | who may open a database file, and when? | `readers.rs`, `table.rs`; `workers.rs` |
 //! | what is shown of it? | `status.rs`, `summary.rs`, `explain.rs`, `worst.rs`, `health.rs` |
 //! | what is uploaded, merged, deleted? | `upload.rs`, `levels.rs`, `jobs.rs`, `merge.rs`, `compaction.rs`, `snapshot.rs`, `retention.rs` |
 //! | what is being done now? | `working.rs`, `status.rs`, `explain.rs` |
@@ -41,6 +42,7 @@ mod memory;
 mod merge;
 mod once;
 mod owners;
+mod readers;
 mod record;
 mod registration;
 mod reload;

@@ -21,6 +21,7 @@ use super::entry::{Entry, EntryTarget};
 use super::jobs::JobRules;
 use super::ledger::Ledger;
 use super::owners::Owners;
+use super::readers::Readers;
 use super::record::{DbId, EntryId, Lane};
 use super::scheduler::{Event, Forgotten, PoolId, Scheduler};
 use super::waiters::{Ended, Gone, Waiters};
@@ -57,6 +58,8 @@ pub struct Shared {
     pub ledger: Ledger,
     /// What is being done now.
     pub working: Working,
+    /// Files that must not be attached now.
+    pub readers: Readers,
     /// How far a shutdown has come.
     pub stage: watch::Sender<Stage>,
 }
@@ -121,6 +124,7 @@ impl Shared {
             rules,
             ledger,
             working: Working::default(),
+            readers: Readers::default(),
             stage: watch::Sender::new(Stage::Running),
         }
     }

@@ -54,6 +54,24 @@ async fn a_restart_goes_on_where_the_last_run_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_whose_header_is_being_read_is_attached_afterwards() {
+    let bench = Bench::new();
+    Application::make(&bench.path("a.db"), 1);
+    let fleet = bench.start(true).await;
+    bench.expect_rows("a.db", 1).await;
+    let made = bench.path("made");
+    Application::make(&made, 3);
+    let reading = fleet.shared.readers.begin(local_work::identity_of(&made).unwrap());
+    std::fs::rename(&made, bench.path("b.db")).unwrap();
+    until(|| "a row of b.db".into(), async || fleet.status(&bench.path("b.db")).is_some()).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(bench.restored_rows("b.db").await, None);
+    drop(reading);
+    bench.expect_rows("b.db", 3).await;
+    fleet.shutdown(shutdown_request(), pending()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn h18_one_bad_database_delays_no_other() {
     let bench = Bench::new();
     Application::make(&bench.path("good.db"), 2);

@@ -132,6 +132,13 @@ fn local(shared: &Arc<Shared>, work: LocalWork<Db>) {
     }
 }
 
+/// From now on nobody reads the file that may be attached next.
+fn enter(shared: &Shared, id: DbId, path: &std::path::Path) {
+    let Some(identity) = local_work::identity_of(path) else { return };
+    shared.lock().scheduler.table.set_identity(id, Some(identity));
+    shared.readers.wait_for(identity);
+}
+
 fn run(
     shared: &Arc<Shared>,
     id: DbId,
@@ -145,6 +152,9 @@ fn run(
     });
     match (shared.entry(entry), facts) {
         (Some(entry), Some((metrics, link))) => {
+            if !action.is_attached() {
+                enter(shared, id, path);
+            }
             let activity = Activity::starting();
             let _running = shared.working.begin(id, Lane::Local, Some(Arc::clone(&activity)));
             activity.observe(|| Subject { path, entry: &entry, metrics: &metrics, link }.run(action))

@@ -86,6 +86,16 @@ pub enum LocalAction<D> {
     },
 }
 
+impl<D> LocalAction<D> {
+    /// True if SQLite has the file open already.
+    pub fn is_attached(&self) -> bool {
+        match self {
+            LocalAction::Sync { db, .. } | LocalAction::Finish { db, .. } => db.is_some(),
+            LocalAction::Detach { .. } => true,
+        }
+    }
+}
+
 /// How local work ended.
 pub struct LocalDone<D> {
     /// The database, if it is attached now.
