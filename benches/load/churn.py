@@ -186,11 +186,13 @@ class Churn:
         target = self.directory / f"m{self.random.getrandbits(32):08x}"
         if source == self.directory:
             return
-        inside = [each for each in self.paths if each.parent == source]
+        inside = [each for each in list(self.paths) if each.parent == source]
+        lives = {each: self.life(each) for each in inside}
+        inside = [each for each in inside if lives[each] is not None]
         [self.close(each) for each in inside]
         os.rename(source, target)
         for each in inside:
-            self.tell("move", each, life=self.lives.get(each), to=str(target / each.name))
+            self.tell("move", each, life=lives[each], to=str(target / each.name))
             self.renamed(each, target / each.name)
 
     OPERATIONS = [

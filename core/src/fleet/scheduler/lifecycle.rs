@@ -135,6 +135,11 @@ impl<D: HotDb> Scheduler<D> {
         if !record.flags.has(Flags::REMOVING) {
             return;
         }
+        if lane == Lane::Local && record.flags.has(Flags::HOT) {
+            // A run that had begun before the removal: what it attached is still to be let go of.
+            self.urge(id, Lane::Local, now);
+            return;
+        }
         if lane == Lane::Local {
             record.flags.set(Flags::FINISHED, true);
             let failed = record.lane(Lane::Local).failures > 0;

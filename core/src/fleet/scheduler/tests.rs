@@ -349,6 +349,22 @@ fn a_removed_database_is_forgotten_even_if_its_last_work_fails() {
 }
 
 #[test]
+fn what_a_sync_under_way_attaches_is_let_go_of_before_its_row_is_forgotten() {
+    let mut bench = Bench::new(10);
+    let a = bench.add("a.db");
+    bench.run(20 * SECOND);
+    bench.commit(a);
+    bench.scheduler.want(a, Lane::Local, bench.now);
+    bench.scheduler.advance(bench.now);
+    let sync = bench.scheduler.take_local(bench.now).unwrap();
+    bench.scheduler.remove(a, bench.now);
+    assert_eq!(bench.local(sync), "sync");
+    assert_eq!(bench.run(SECOND), [(a, "finish")]);
+    assert!(bench.scheduler.table.is_empty());
+    assert_eq!(bench.scheduler.hot.open(), 0);
+}
+
+#[test]
 fn a_look_that_ends_late_says_nothing_of_the_next_database_in_its_slot() {
     let mut bench = Bench::new(10);
     let a = bench.add("a.db");
