@@ -186,7 +186,7 @@ class Churn:
         target = self.directory / f"m{self.random.getrandbits(32):08x}"
         if source == self.directory:
             return
-        inside = [each for each in list(self.paths) if each.parent == source]
+        inside = [each for each in self.paths if each.parent == source]
         lives = {each: self.life(each) for each in inside}
         inside = [each for each in inside if lives[each] is not None]
         [self.close(each) for each in inside]

@@ -1,6 +1,6 @@
 //! The connections to a store: as many as there are requests at once, and no more.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::Method;
 use litestream_sdk::{Result, StorageError};
@@ -63,7 +63,7 @@ impl Pool {
         Ok(Lease { client, pool: self.clone() })
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Client>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Client>> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
